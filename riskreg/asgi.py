@@ -1,0 +1,8 @@
+"""The ASGI entry point of the servers."""
+
+import os
+
+from django.core.asgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "riskreg.settings")
+application = get_asgi_application()

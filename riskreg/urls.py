@@ -1,0 +1,15 @@
+"""Addresses of the whole site."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("risks.urls")),
+]
+
+handler400 = "risks.views.errors.bad_request"
+handler403 = "risks.views.errors.permission_denied"
+handler404 = "risks.views.errors.not_found"
+handler500 = "risks.views.errors.server_error"
