@@ -42,13 +42,14 @@ CSRF_TRUSTED_ORIGINS: list[str] = env.list("RISKREG_CSRF_TRUSTED_ORIGINS", defau
 
 INSTALLED_APPS = [
     "risks",
+    "django.forms",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
-    "risks.apps.AdminConfig",
+    "django.contrib.admin",
     "allauth",
     "allauth.account",
     "django_htmx",
@@ -71,7 +72,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "risks.middleware.HtmxResponseMiddleware",
-    "risks.middleware.ErrorPageMiddleware",
+    "risks.middleware.DomainErrorMiddleware",
 ]
 
 ROOT_URLCONF = "riskreg.urls"
@@ -88,9 +89,13 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "risks.context.frame",
+                "risks.views.access.frame",
             ],
-            "builtins": ["django.templatetags.i18n", "django.templatetags.static", "risks.templatetags.risks"],
+            "builtins": [
+                "django.templatetags.i18n",
+                "django.templatetags.static",
+                "risks.templatetags.risks",
+            ],
         },
     },
 ]

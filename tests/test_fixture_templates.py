@@ -107,15 +107,13 @@ def test_taxonomy_has_the_four_categories_in_order() -> None:
 
 def test_taxonomy_entries_are_complete() -> None:
     for category in CATEGORIES:
-        assert category.keys() == {"key", "name", "description", "colour", "subcategories"}
+        assert category.keys() == {"key", "name", "description", "tone", "subcategories"}
         for subcategory in category["subcategories"]:
             assert subcategory.keys() == {"key", "name", "description", "response"}
 
 
-def test_taxonomy_colours_are_distinct_hex_values() -> None:
-    colours = {category["colour"] for category in CATEGORIES}
-    assert len(colours) == len(CATEGORIES)
-    assert [c for c in colours if not re.fullmatch(r"#[0-9a-f]{6}", c)] == []
+def test_taxonomy_tones_are_distinct() -> None:
+    assert sorted(category["tone"] for category in CATEGORIES) == ["blue", "green", "orange", "purple"]
 
 
 def test_library_has_42_templates_with_unique_codes_and_titles() -> None:

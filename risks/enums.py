@@ -1,0 +1,129 @@
+"""The product's fixed vocabularies, and the named sets of their members."""
+
+from __future__ import annotations
+
+from django.db.models import IntegerChoices, TextChoices
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+class Role(TextChoices):
+    READER = "reader", _("Reader")
+    CONTRIBUTOR = "contributor", _("Contributor")
+    MANAGER = "manager", _("Manager")
+    ADMINISTRATOR = "administrator", _("Administrator")
+
+
+WRITERS = frozenset({Role.CONTRIBUTOR, Role.MANAGER, Role.ADMINISTRATOR})
+MANAGERS = frozenset({Role.MANAGER, Role.ADMINISTRATOR})
+
+
+class Theme(TextChoices):
+    AUTO = "auto", _("As the system")
+    LIGHT = "light", _("Light")
+    DARK = "dark", _("Dark")
+
+
+class State(TextChoices):
+    DRAFT = "draft", pgettext_lazy("risk state", "Draft")
+    OPEN = "open", pgettext_lazy("risk state", "Open")
+    TREATING = "treating", pgettext_lazy("risk state", "Treating")
+    ACCEPTED = "accepted", pgettext_lazy("risk state", "Accepted")
+    CLOSED = "closed", pgettext_lazy("risk state", "Closed")
+
+
+ACTIVE_STATES = (State.OPEN, State.TREATING, State.ACCEPTED)
+"""The states that count: neither proposed only nor over."""
+
+
+class Strategy(TextChoices):
+    AVOID = "avoid", pgettext_lazy("strategy", "Avoid")
+    REDUCE = "reduce", pgettext_lazy("strategy", "Reduce")
+    TRANSFER = "transfer", pgettext_lazy("strategy", "Transfer")
+    SHARE = "share", pgettext_lazy("strategy", "Share or diversify")
+    ACCEPT = "accept", pgettext_lazy("strategy", "Accept")
+
+
+class Kind(TextChoices):
+    """The three positions of a risk on the matrix."""
+
+    INHERENT = "inherent", pgettext_lazy("assessment", "Inherent")
+    RESIDUAL = "residual", pgettext_lazy("assessment", "Residual")
+    TARGET = "target", pgettext_lazy("assessment", "Target")
+
+
+class Level(IntegerChoices):
+    """The band of a matrix cell. A matrix may use three of them; their order is the same in all."""
+
+    LOW = 1, pgettext_lazy("level", "Low")
+    MEDIUM = 2, pgettext_lazy("level", "Medium")
+    HIGH = 3, pgettext_lazy("level", "High")
+    CRITICAL = 4, pgettext_lazy("level", "Critical")
+
+
+LEVEL_MARKS = {Level.LOW: "○", Level.MEDIUM: "◇", Level.HIGH: "▲", Level.CRITICAL: "■"}
+"""A shape beside the word, so that a level is never told by its colour alone."""
+
+
+class Tone(TextChoices):
+    """Colours a level may have: each readable in both themes and told apart by colour-blind readers."""
+
+    GREEN = "green", _("Green")
+    YELLOW = "yellow", _("Yellow")
+    ORANGE = "orange", _("Orange")
+    RED = "red", _("Red")
+    BLUE = "blue", _("Blue")
+    PURPLE = "purple", _("Purple")
+    GREY = "grey", _("Grey")
+
+
+class Axis(TextChoices):
+    PROBABILITY = "probability", _("Probability")
+    IMPACT = "impact", _("Impact")
+
+
+class Frequency(TextChoices):
+    PROBABILITY = "probability", _("Yearly probability, at most one event")
+    RATE = "rate", _("Events a year")
+
+
+class MitigationKind(TextChoices):
+    PREVENTION = "prevention", pgettext_lazy("mitigation", "Prevention")
+    CONTINGENCY = "contingency", pgettext_lazy("mitigation", "Contingency")
+    TRANSFER = "transfer", pgettext_lazy("mitigation", "Risk transfer")
+    DIVERSIFICATION = "diversification", pgettext_lazy("mitigation", "Diversification")
+
+
+class MitigationState(TextChoices):
+    PLANNED = "planned", pgettext_lazy("mitigation", "Planned")
+    UNDER_WAY = "under_way", pgettext_lazy("mitigation", "Under way")
+    DONE = "done", pgettext_lazy("mitigation", "Done")
+    DROPPED = "dropped", pgettext_lazy("mitigation", "Dropped")
+
+
+PENDING_MITIGATION_STATES = (MitigationState.PLANNED, MitigationState.UNDER_WAY)
+
+
+class BadWhen(TextChoices):
+    ABOVE = "above", _("Bad when above")
+    BELOW = "below", _("Bad when below")
+
+
+class Verb(TextChoices):
+    """What an audit event says was done."""
+
+    CREATED = "created", _("created")
+    CHANGED = "changed", _("changed")
+    ASSESSED = "assessed", _("assessed")
+    MOVED = "moved", _("changed the state")
+    DELETED = "deleted", _("deleted")
+    EXPORTED = "exported", _("exported")
+
+
+class Origin(TextChoices):
+    """Where an act came from."""
+
+    PERSON = "person", _("by hand")
+    BULK = "bulk", _("many at once")
+    COMMAND = "command", _("by a command")
+    DEMO = "demo", _("demonstration")

@@ -1,0 +1,124 @@
+"""How values are written for people: money, shares, ranges and levels, in the language of the moment.
+
+Used by pages, exports and reports alike, so that a figure reads the same in all of them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from django.utils import timezone
+from django.utils.formats import date_format, number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language, pgettext
+from django.utils.translation import gettext as _
+
+_SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "JPY": "JP¥"}
+
+
+class LevelLike(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def mark(self) -> str: ...
+    @property
+    def tone(self) -> str: ...
+
+
+def is_chinese() -> bool:
+    return (get_language() or "").startswith("zh")
+
+
+def share(value: float | None) -> str:
+    """A share as a percentage with two significant figures: 0.034 → 3.4 %."""
+    if value is None:
+        return ""
+    percent = value * 100
+    digits = 0 if percent >= 10 or percent == int(percent) else (1 if percent >= 1 else 2)
+    text = number_format(Decimal(str(round(percent, digits))).normalize(), use_l10n=True)
+    return f"{_plain(text)}%" if is_chinese() else f"{_plain(text)} %"
+
+
+def _plain(text: str) -> str:
+    return f"{Decimal(text):f}" if "E" in text else text
+
+
+def share_range(low: float | None, high: float | None) -> str:
+    """A range of shares: `20 – 50 %`, `above 15 %`, `below 2 %`."""
+    if low is None:
+        return ""
+    if high is None:
+        return _("above %(share)s") % {"share": share(low)}
+    if low == 0:
+        return _("below %(share)s") % {"share": share(high)}
+    return f"{share(low).rstrip(' %')}–{share(high)}"
+
+
+def money(amount: Decimal | float | None, currency: str) -> str:
+    """An amount with its currency, rounded to what a reader can use: ¥1.2 m; in Chinese 万 and 亿."""
+    if amount is None:
+        return ""
+    value = float(amount)
+    symbol = _SYMBOLS.get(currency, currency + "\N{NO-BREAK SPACE}")
+    for size, unit in _units():
+        if abs(value) >= size:
+            return f"{symbol}{_short(value / size)}{unit}"
+    return f"{symbol}{_short(value)}"
+
+
+def _units() -> list[tuple[float, str]]:
+    if is_chinese():
+        return [(1e8, "亿"), (1e4, "万")]
+    return [
+        (1e9, pgettext("billions, after a number", "\N{NO-BREAK SPACE}bn")),
+        (1e6, pgettext("millions, after a number", "\N{NO-BREAK SPACE}m")),
+        (1e3, pgettext("thousands, after a number", "\N{NO-BREAK SPACE}k")),
+    ]
+
+
+def _short(value: float) -> str:
+    """Three significant figures at most."""
+    digits = 0 if abs(value) >= 100 else (1 if abs(value) >= 10 else 2)
+    return (
+        number_format(round(value, digits), digits, use_l10n=True).rstrip("0").rstrip(".")
+        if digits
+        else (number_format(round(value), 0, use_l10n=True, force_grouping=True))
+    )
+
+
+def loss(share_of_budget: float, budget: Decimal | None, currency: str) -> str:
+    """An expected loss: as money where the register has a budget, else as a share of it; empty if unknown."""
+    if not share_of_budget:
+        return ""
+    if budget is None:
+        return _("%(share)s of the budget") % {"share": share(share_of_budget)}
+    return money(float(budget) * share_of_budget, currency)
+
+
+def day(value: date | datetime | None) -> str:
+    """A date as the language writes it: 23 Nov 2026, 2026年11月23日."""
+    if value is None:
+        return ""
+    return date_format(timezone.localtime(value) if isinstance(value, datetime) else value, "DATE_FORMAT")
+
+
+def moment(value: datetime | None) -> str:
+    return "" if value is None else date_format(timezone.localtime(value), "DATETIME_FORMAT")
+
+
+def level_badge(level: LevelLike, score: int | None = None) -> SafeString:
+    """Word, number, colour and shape of a level: never colour alone."""
+    if score is None:
+        return format_html(
+            '<span class="level tone-{}"><span aria-hidden="true">{}</span> {}</span>',
+            level.tone,
+            level.mark,
+            level.name,
+        )
+    return format_html(
+        '<span class="level tone-{}"><span aria-hidden="true">{}</span> <b>{}</b> {}</span>',
+        level.tone, level.mark, score, level.name,
+    )  # fmt: skip

@@ -1,0 +1,77 @@
+"""Language, answers to htmx, and the pages of refused acts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.messages import get_messages
+from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+
+from risks.exceptions import Conflict, DomainError, Invalid, NotAllowed
+from risks.views.errors import refusal
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class LanguageMiddleware:
+    """The language a person chose; else the cookie's, else the browser's."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        chosen = getattr(request.user, "language", "") or request.COOKIES.get(
+            settings.LANGUAGE_COOKIE_NAME, ""
+        )
+        if chosen not in dict(settings.LANGUAGES):
+            chosen = translation.get_language_from_request(request)
+        with translation.override(chosen):
+            request.LANGUAGE_CODE = chosen  # type: ignore[attr-defined]
+            response = self.get_response(request)
+        response.headers.setdefault("Content-Language", chosen)
+        patch_vary_headers(response, ("Accept-Language", "Cookie"))
+        return response
+
+
+class HtmxResponseMiddleware:
+    """Redirects become HX-Redirect, because htmx would swap the page they lead to into its target;
+    messages become toasts."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not request.htmx:  # type: ignore[attr-defined]
+            return response
+        if 300 <= response.status_code < 400:
+            answer = HttpResponse(headers={"HX-Redirect": response["Location"]})
+            answer.cookies = response.cookies
+            return answer
+        if "HX-Redirect" not in response:
+            toasts = [{"text": str(m), "level": m.level_tag} for m in get_messages(request)]
+            if toasts:
+                events = json.loads(response.get("HX-Trigger", "{}"))
+                response["HX-Trigger"] = json.dumps({**events, "toasts": toasts})
+        return response
+
+
+class DomainErrorMiddleware:
+    """A refused act that no form has caught answers with its reason: 403, 409 or 422, never 500."""
+
+    statuses = {NotAllowed: 403, Conflict: 409, Invalid: 422}
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DomainError):
+            return None
+        return refusal(request, self.statuses[type(exception)], str(exception.message))

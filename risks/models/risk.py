@@ -1,0 +1,250 @@
+"""Risks, and the acceptance and state changes of their life."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from risks.enums import ACTIVE_STATES, Frequency, Kind, Level, State, Strategy
+from risks.models.library import Category, IndicatorBase, Template
+from risks.models.register import Register
+from risks.models.team import Team, User
+from risks.models.translated import Translated
+
+STATEMENT_MAX_LENGTH = 10_000
+
+
+class RiskQuerySet(models.QuerySet["Risk"]):
+    def visible_to(self, user: User) -> RiskQuerySet:
+        return self.filter(team__memberships__user=user)
+
+    def active(self) -> RiskQuerySet:
+        return self.filter(active=True)
+
+    def owned_by(self, user: User) -> RiskQuerySet:
+        return self.filter(owner=user)
+
+    def unassessed(self) -> RiskQuerySet:
+        """Active risks without a residual position."""
+        return self.filter(active=True, residual_rank=0)
+
+    def review_due(self, on: date) -> RiskQuerySet:
+        """Active risks whose next review lies before the day."""
+        return self.filter(active=True, next_review_date__lt=on)
+
+    def worst_first(self) -> RiskQuerySet:
+        return self.order_by("-residual_rank", "-id")
+
+
+def _position(kind: str) -> dict[str, Any]:
+    """The columns that carry the newest assessment of a kind, so that lists need no join."""
+    return {
+        f"{kind}_probability": models.PositiveSmallIntegerField(null=True, editable=False),
+        f"{kind}_impact": models.PositiveSmallIntegerField(null=True, editable=False),
+        f"{kind}_score": models.PositiveSmallIntegerField(null=True, editable=False),
+        f"{kind}_level": models.PositiveSmallIntegerField(null=True, editable=False, choices=Level.choices),
+        f"{kind}_rank": models.PositiveIntegerField(default=0, editable=False),
+    }
+
+
+class Risk(models.Model):
+    """An uncertain event with an effect on objectives.
+
+    The position columns mirror the newest assessment of each kind; `residual_rank` orders positions across
+    matrices (level first, then score; 0 means not assessed). `expected_loss` is the expected yearly loss as a
+    share of the register's budget, from the ranges. Both are kept by the services.
+    """
+
+    team = models.ForeignKey(Team, models.PROTECT, related_name="risks", editable=False, db_index=False)
+    register = models.ForeignKey(Register, models.PROTECT, related_name="risks", verbose_name=_("register"))
+    number = models.PositiveIntegerField(editable=False)
+    code = models.CharField(_("code"), max_length=20, editable=False)
+    title_en = models.CharField(_("title (English)"), max_length=200, blank=True)
+    title_zh = models.CharField(_("title (Chinese)"), max_length=200, blank=True)
+    cause_en = models.TextField(_("cause (English)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    cause_zh = models.TextField(_("cause (Chinese)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    event_en = models.TextField(_("event (English)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    event_zh = models.TextField(_("event (Chinese)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    consequence_en = models.TextField(_("consequence (English)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    consequence_zh = models.TextField(_("consequence (Chinese)"), blank=True, max_length=STATEMENT_MAX_LENGTH)
+    category = models.ForeignKey(
+        Category, models.PROTECT, null=True, blank=True, related_name="risks", verbose_name=_("category")
+    )
+    subcategory = models.ForeignKey(
+        Category, models.PROTECT, null=True, blank=True, related_name="subcategory_risks",
+        verbose_name=_("subcategory"),
+    )  # fmt: skip
+    owner = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="owned_risks", verbose_name=_("owner")
+    )
+    state = models.CharField(
+        _("state"), max_length=10, choices=State.choices, default=State.DRAFT, editable=False
+    )
+    active = models.GeneratedField(
+        expression=models.Case(
+            models.When(state__in=[str(state.value) for state in ACTIVE_STATES], then=models.Value(True)),
+            default=models.Value(False),
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    strategy = models.CharField(_("strategy"), max_length=10, choices=Strategy.choices, blank=True)
+    next_review_date = models.DateField(_("next review"), null=True, blank=True)
+    frequency_kind = models.CharField(
+        _("frequency as"), max_length=11, choices=Frequency.choices, default=Frequency.PROBABILITY
+    )
+    frequency_low = models.FloatField(_("frequency from"), null=True, blank=True)
+    frequency_high = models.FloatField(_("frequency to"), null=True, blank=True)
+    impact_low = models.FloatField(_("impact from"), null=True, blank=True)
+    impact_likely = models.FloatField(_("impact, most likely"), null=True, blank=True)
+    impact_high = models.FloatField(_("impact to"), null=True, blank=True)
+    expected_loss = models.FloatField(default=0, editable=False)
+    template = models.ForeignKey(
+        Template, models.SET_NULL, null=True, blank=True, related_name="risks", verbose_name=_("template")
+    )
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", editable=False)
+    logged_at = models.DateTimeField(_("logged"), editable=False)
+    updated_at = models.DateTimeField(_("last change"), editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    for _kind in Kind.values:
+        locals().update(_position(_kind))
+    del _kind
+
+    title, cause, event, consequence = Translated(), Translated(), Translated(), Translated()
+    objects = RiskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("risk")
+        verbose_name_plural = _("risks")
+        ordering = ["register", "number"]
+        indexes = [
+            models.Index("team", F("residual_rank").desc(), F("id").desc(), name="risks_risk_team_rank"),
+            models.Index("register", F("residual_rank").desc(), F("id").desc(), name="risks_risk_register_rank"),
+            models.Index(fields=["team", "active", "next_review_date"], name="risks_risk_review"),
+            models.Index(fields=["team", "category", "active"], name="risks_risk_category"),
+            models.Index(fields=["team", "state", "residual_rank"], name="risks_risk_state"),
+            *[
+                models.Index(
+                    "register", "active", f"{kind}_probability", f"{kind}_impact", F("expected_loss").desc(), "id",
+                    name=f"risks_risk_{kind}_cell",
+                )
+                for kind in ("inherent", "residual", "target")
+            ],
+        ]  # fmt: skip
+        constraints = [
+            models.UniqueConstraint(fields=["register", "number"], name="risks_risk_number_once"),
+            models.UniqueConstraint(fields=["team", "code"], name="risks_risk_code_once"),
+            models.CheckConstraint(
+                condition=~Q(title_en="", title_zh=""),
+                name="risks_risk_has_title",
+                violation_error_message=_("Give the risk a title."),
+            ),
+            models.CheckConstraint(
+                condition=Q(subcategory=None) | Q(category__isnull=False),
+                name="risks_risk_subcategory_of_category",
+                violation_error_message=_("Choose the category that the subcategory belongs to."),
+            ),
+            models.CheckConstraint(
+                condition=Q(frequency_low=None, frequency_high=None)
+                | Q(frequency_low__gte=0, frequency_high__gte=F("frequency_low")),
+                name="risks_risk_frequency_range",
+                violation_error_message=_("Give both ends of the frequency, the lower one first."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(frequency_kind=Frequency.PROBABILITY)
+                | Q(frequency_high=None)
+                | Q(frequency_high__lte=1),
+                name="risks_risk_probability_share",
+                violation_error_message=_("A yearly probability lies between 0 and 100 %."),
+            ),
+            models.CheckConstraint(
+                condition=Q(impact_low=None, impact_likely=None, impact_high=None)
+                | Q(
+                    impact_low__gt=0, impact_likely__gte=F("impact_low"), impact_high__gte=F("impact_likely")
+                ),
+                name="risks_risk_impact_range",
+                violation_error_message=_(
+                    "Give all three impacts above zero, from the lowest to the highest."
+                ),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.title}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the risk counts; `active` is the same as a column, stale until read again after a change."""
+        return self.state in ACTIVE_STATES
+
+    def position(self, kind: str) -> tuple[int, int] | None:
+        """Indices (probability, impact) of the newest assessment of the kind; None if there is none."""
+        probability, impact = getattr(self, f"{kind}_probability"), getattr(self, f"{kind}_impact")
+        return None if probability is None else (probability, impact)
+
+    def is_review_due(self, on: date) -> bool:
+        return self.is_active and self.next_review_date is not None and self.next_review_date < on
+
+
+class Indicator(IndicatorBase):
+    """What is watched to see a risk coming."""
+
+    risk = models.ForeignKey(Risk, models.CASCADE, related_name="indicators")
+
+    class Meta(IndicatorBase.Meta):
+        verbose_name = _("indicator")
+        verbose_name_plural = _("indicators")
+        ordering = ["risk", "position", "id"]
+
+
+class StateChange(models.Model):
+    """One move of a risk between states. Append-only; `from_state` is empty for the first."""
+
+    risk = models.ForeignKey(Risk, models.CASCADE, related_name="state_changes")
+    register = models.ForeignKey(Register, models.CASCADE, related_name="+", db_index=False)
+    from_state = models.CharField(max_length=10, choices=State.choices, blank=True)
+    to_state = models.CharField(max_length=10, choices=State.choices)
+    reason_en = models.TextField(blank=True)
+    reason_zh = models.TextField(blank=True)
+    moved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    moved_at = models.DateTimeField()
+    reason = Translated()
+
+    class Meta:
+        ordering = ["risk", "moved_at", "id"]
+        indexes = [
+            models.Index(fields=["register", "moved_at", "to_state", "risk"], name="risks_statechange_when")
+        ]
+
+
+class Acceptance(models.Model):
+    """A decision to live with a risk until a day; the day after, the risk is open again."""
+
+    risk = models.ForeignKey(Risk, models.CASCADE, related_name="acceptances")
+    approver = models.ForeignKey(User, models.PROTECT, related_name="+", verbose_name=_("approved by"))
+    reason_en = models.TextField(blank=True)
+    reason_zh = models.TextField(blank=True)
+    until_date = models.DateField(_("until"))
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    accepted_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    reason = Translated()
+
+    class Meta:
+        ordering = ["risk", "-accepted_at", "-id"]
+        indexes = [models.Index(fields=["ended_at", "until_date"], name="risks_acceptance_until")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["risk"], condition=Q(ended_at=None), name="risks_acceptance_one_running"
+            ),
+            models.CheckConstraint(
+                condition=~Q(reason_en="", reason_zh=""),
+                name="risks_acceptance_has_reason",
+                violation_error_message=_("Say why the team can live with this risk."),
+            ),
+        ]

@@ -1,0 +1,208 @@
+"""Who may do what, and in which state: pairs `check_x` (raises NotAllowed, with the reason) and `can_x`.
+
+The reason a check gives is the one a disabled button shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from risks.enums import MANAGERS, WRITERS, Origin, Role, State
+from risks.exceptions import NotAllowed
+from risks.models import Membership, Mitigation, Risk, User
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts, in which team and role, and by which way."""
+
+    user: User | None
+    team_id: int
+    role: Role
+    origin: Origin = Origin.PERSON
+
+    @classmethod
+    def of(cls, membership: Membership) -> Actor:
+        return cls(membership.user, membership.team_id, Role(membership.role))
+
+    @classmethod
+    def system(cls, team_id: int, origin: Origin = Origin.COMMAND) -> Actor:
+        """A command or a schedule, which may do all that the team's administrator may."""
+        return cls(None, team_id, Role.ADMINISTRATOR, origin)
+
+    def by_way_of(self, origin: Origin) -> Actor:
+        return replace(self, origin=origin)
+
+    @property
+    def is_manager(self) -> bool:
+        return self.role in MANAGERS
+
+    def is_(self, user_id: int | None) -> bool:
+        return self.user is not None and self.user.pk == user_id
+
+
+@dataclass(frozen=True)
+class Move:
+    """One allowed move between states, what it demands and who may make it."""
+
+    name: str
+    label: Promise | str
+    from_states: tuple[State, ...]
+    to_state: State
+    needs_reason: bool = True
+    needs_approval: bool = False  # an approver and an end date
+    owner_may: bool = False
+
+
+MOVES = (
+    Move("confirm", _("Confirm"), (State.DRAFT,), State.OPEN, needs_reason=False),
+    Move("treat", _("Start treating"), (State.OPEN,), State.TREATING, needs_reason=False, owner_may=True),
+    Move("pause", _("Stop treating"), (State.TREATING,), State.OPEN, owner_may=True),
+    Move("accept", pgettext_lazy("move", "Accept"), (State.OPEN, State.TREATING), State.ACCEPTED,
+         needs_approval=True),
+    Move("withdraw", _("End acceptance"), (State.ACCEPTED,), State.OPEN),
+    Move("close", pgettext_lazy("move", "Close"), (State.OPEN, State.TREATING, State.ACCEPTED), State.CLOSED),
+    Move("reopen", _("Reopen"), (State.CLOSED,), State.OPEN),
+)  # fmt: skip
+"""The one transition table. A draft that is not wanted is deleted; everything else only changes state."""
+
+MOVES_BY_NAME = {move.name: move for move in MOVES}
+
+
+def moves_from(state: str) -> list[Move]:
+    return [move for move in MOVES if state in move.from_states]
+
+
+def allows(check: Callable[..., None], *args: Any) -> bool:
+    try:
+        check(*args)
+    except NotAllowed:
+        return False
+    return True
+
+
+def reason_against(check: Callable[..., None], *args: Any) -> str:
+    """Why `check` refuses, for the button's title; empty if it allows."""
+    try:
+        check(*args)
+    except NotAllowed as refusal:
+        return str(refusal.message)
+    return ""
+
+
+def _check_own_team(actor: Actor, team_id: int) -> None:
+    if actor.team_id != team_id:
+        raise NotAllowed(_("This belongs to another team."))
+
+
+# --- risks
+
+
+def check_can_propose_risk(actor: Actor) -> None:
+    if actor.role not in WRITERS:
+        raise NotAllowed(_("Readers cannot log risks. Ask an administrator of the team for another role."))
+
+
+def can_propose_risk(actor: Actor) -> bool:
+    return allows(check_can_propose_risk, actor)
+
+
+def check_can_edit_risk(actor: Actor, risk: Risk) -> None:
+    """A manager any, a contributor those owned and own drafts; nobody a closed one."""
+    _check_own_team(actor, risk.team_id)
+    if actor.role not in WRITERS:
+        raise NotAllowed(_("Readers cannot change risks."))
+    if risk.state == State.CLOSED:
+        raise NotAllowed(_("This risk is closed. Reopen it to change it."))
+    own_draft = risk.state == State.DRAFT and actor.is_(risk.created_by_id)
+    if not (actor.is_manager or actor.is_(risk.owner_id) or own_draft):
+        raise NotAllowed(_("Only the owner of the risk or a manager can change it."))
+
+
+def can_edit_risk(actor: Actor, risk: Risk) -> bool:
+    return allows(check_can_edit_risk, actor, risk)
+
+
+check_can_assess_risk, can_assess_risk = check_can_edit_risk, can_edit_risk
+
+
+def check_can_delete_risk(actor: Actor, risk: Risk) -> None:
+    _check_own_team(actor, risk.team_id)
+    if risk.state != State.DRAFT:
+        raise NotAllowed(_("Only drafts can be deleted. Close the risk instead; it stays countable."))
+    check_can_edit_risk(actor, risk)
+
+
+def can_delete_risk(actor: Actor, risk: Risk) -> bool:
+    return allows(check_can_delete_risk, actor, risk)
+
+
+def check_can_move_risk(actor: Actor, risk: Risk, move: Move) -> None:
+    _check_own_team(actor, risk.team_id)
+    if risk.state not in move.from_states:
+        raise NotAllowed(
+            _("A risk in the state “%(state)s” cannot make this move.") % {"state": risk.get_state_display()}
+        )
+    if not (actor.is_manager or (move.owner_may and actor.role in WRITERS and actor.is_(risk.owner_id))):
+        raise NotAllowed(
+            _("Only the owner of the risk or a manager can do this.")
+            if move.owner_may
+            else _("Only a manager can do this.")
+        )
+
+
+def can_move_risk(actor: Actor, risk: Risk, move: Move) -> bool:
+    return allows(check_can_move_risk, actor, risk, move)
+
+
+def check_can_bulk_edit(actor: Actor) -> None:
+    if not actor.is_manager:
+        raise NotAllowed(_("Only a manager can change many risks at once."))
+
+
+def can_bulk_edit(actor: Actor) -> bool:
+    return allows(check_can_bulk_edit, actor)
+
+
+# --- mitigations
+
+
+def check_can_add_mitigation(actor: Actor, risk: Risk) -> None:
+    check_can_edit_risk(actor, risk)
+
+
+def can_add_mitigation(actor: Actor, risk: Risk) -> bool:
+    return allows(check_can_add_mitigation, actor, risk)
+
+
+def check_can_edit_mitigation(actor: Actor, mitigation: Mitigation) -> None:
+    """Its owner, and whoever may change its risk. Needs `mitigation.risk` loaded."""
+    _check_own_team(actor, mitigation.team_id)
+    if actor.role not in WRITERS:
+        raise NotAllowed(_("Readers cannot change mitigations."))
+    if mitigation.risk.state == State.CLOSED:
+        raise NotAllowed(_("This risk is closed. Reopen it to change it."))
+    if not (actor.is_(mitigation.owner_id) or can_edit_risk(actor, mitigation.risk)):
+        raise NotAllowed(_("Only the owner of the mitigation or of its risk, or a manager, can change it."))
+
+
+def can_edit_mitigation(actor: Actor, mitigation: Mitigation) -> bool:
+    return allows(check_can_edit_mitigation, actor, mitigation)
+
+
+# --- registers and team
+
+
+def check_can_administer(actor: Actor) -> None:
+    if actor.role != Role.ADMINISTRATOR:
+        raise NotAllowed(_("Only an administrator of the team can do this."))
+
+
+def can_administer(actor: Actor) -> bool:
+    return allows(check_can_administer, actor)

@@ -1,0 +1,70 @@
+"""Writing audit events, inside the transaction of what they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from risks.enums import Verb
+from risks.models import AuditEvent, Register, Risk
+from risks.rules import Actor
+
+Changes = dict[str, list[Any]]
+
+
+def values_of(instance: models.Model, names: Iterable[str]) -> dict[str, Any]:
+    """The fields as JSON can hold them: people and categories by name, dates as ISO text."""
+    return {name: _plain(getattr(instance, name)) for name in names}
+
+
+def changes_between(before: dict[str, Any], after: dict[str, Any]) -> Changes:
+    return {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+
+
+def build_event(
+    verb: Verb,
+    obj: models.Model,
+    *,
+    by: Actor,
+    risk: Risk | None = None,
+    register: Register | None = None,
+    changes: Changes | None = None,
+    reason: str = "",
+    at: datetime | None = None,
+) -> AuditEvent:
+    """An event not saved yet, for acts that write many at once."""
+    return AuditEvent(
+        team_id=by.team_id,
+        register_id=risk.register_id if risk else (register.pk if register else None),
+        risk=risk,
+        actor=by.user,
+        verb=verb,
+        origin=by.origin,
+        object_type=obj._meta.model_name or "",
+        object_id=obj.pk,
+        object_label=str(obj)[:400],
+        changes=changes or {},
+        reason=reason,
+        happened_at=at or timezone.now(),
+    )
+
+
+def record(verb: Verb, obj: models.Model, **details: Any) -> AuditEvent:
+    event = build_event(verb, obj, **details)
+    event.save()
+    return event
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, models.Model):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    return value

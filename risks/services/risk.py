@@ -1,0 +1,299 @@
+"""Logging, changing, moving and deleting risks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from risks import rules
+from risks.enums import ACTIVE_STATES, Kind, State, Strategy, Verb
+from risks.exceptions import Conflict, Invalid
+from risks.models import Acceptance, AuditEvent, Register, Risk, StateChange, User
+from risks.models.search import index_risks, unindex_risk
+from risks.models.translated import Text
+from risks.quant.ranges import expected_annual_loss
+from risks.rules import Actor, Move
+from risks.services.assessment import assess_risk
+from risks.services.audit import build_event, changes_between, record, values_of
+from risks.services.tally import count_level_change
+
+EDITABLE_FIELDS = (
+    "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh", "consequence_en", "consequence_zh",
+    "category", "subcategory", "owner", "strategy", "next_review_date",
+    "frequency_kind", "frequency_low", "frequency_high", "impact_low", "impact_likely", "impact_high",
+)  # fmt: skip
+_SEARCHED = frozenset(name for name in EDITABLE_FIELDS if name.endswith(("_en", "_zh")))
+REVIEW_AFTER = timedelta(days=30)
+"""When a new risk is due for its first review, unless somebody says otherwise."""
+
+
+@transaction.atomic
+def create_risk(
+    register: Register,
+    values: Mapping[str, Any],
+    *,
+    by: Actor,
+    positions: Mapping[Kind, tuple[int, int]] | None = None,
+    reason: Text | None = None,
+    at: datetime | None = None,
+) -> Risk:
+    """Log a risk: a draft by a contributor, open at once by a manager, with any positions given.
+
+    Raises NotAllowed, or ValidationError with the fields at fault.
+    """
+    rules.check_can_propose_risk(by)
+    at = at or timezone.now()
+    number = _take_number(register)
+    risk = Risk(
+        team_id=register.team_id, register=register, number=number, code=f"{register.key}-{number}",
+        state=State.OPEN if by.is_manager else State.DRAFT,
+        created_by=by.user, logged_at=at, updated_at=at, **values,
+    )  # fmt: skip
+    _save(risk)
+    StateChange.objects.create(
+        risk=risk, register=register, to_state=risk.state, moved_by=by.user, moved_at=at
+    )
+    if risk.is_active:
+        count_level_change(register.pk, at, None, 0)
+    record(Verb.CREATED, risk, by=by, risk=risk, at=at)
+    for kind, (probability, impact) in (positions or {}).items():
+        assess_risk(risk, kind, probability, impact, by=by, reason=reason, at=at)
+    risk.refresh_from_db()
+    return risk
+
+
+def _take_number(register: Register) -> int:
+    """The next number of the register; the row stays locked until the risk is written."""
+    Register.objects.filter(pk=register.pk).update(next_number=F("next_number") + 1)
+    return Register.objects.values_list("next_number", flat=True).get(pk=register.pk) - 1
+
+
+def _save(risk: Risk) -> None:
+    risk.expected_loss = _expected_loss(risk)
+    risk.full_clean(exclude=["active"])
+    _check_subcategory(risk)
+    risk.save()
+    index_risks([risk])
+
+
+def _expected_loss(risk: Risk) -> float:
+    if (
+        risk.frequency_low is None
+        or risk.frequency_high is None
+        or not risk.impact_low
+        or not risk.impact_high
+    ):
+        return 0.0
+    try:
+        return expected_annual_loss(
+            risk.frequency_low, risk.frequency_high, risk.impact_low, risk.impact_high
+        )
+    except ValueError:  # the constraints say so next, with the field's own message
+        return 0.0
+
+
+def _check_subcategory(risk: Risk) -> None:
+    if risk.subcategory is not None and risk.subcategory.parent_id != risk.category_id:
+        raise Invalid(_("Choose a subcategory of the chosen category."), field="subcategory")
+
+
+@transaction.atomic
+def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_version: int | None = None) -> Risk:
+    """Change fields of a risk; `values` holds only those given.
+
+    `seen_version` is the version the person looked at; a newer one raises Conflict and writes nothing.
+    """
+    current = Risk.objects.select_for_update(of=("self",)).select_related("register").get(pk=risk.pk)
+    rules.check_can_edit_risk(by, current)
+    if seen_version is not None and seen_version != current.version:
+        raise Conflict(_("Somebody else has changed this risk meanwhile. Compare both versions and choose."))
+    unknown = set(values) - set(EDITABLE_FIELDS)
+    if unknown:
+        raise TypeError(f"not editable: {sorted(unknown)}")
+    before = values_of(current, values)
+    for name, value in values.items():
+        setattr(current, name, value)
+    changes = changes_between(before, values_of(current, values))
+    if not changes:
+        return current
+    current.version += 1
+    current.updated_at = timezone.now()
+    _save(current)
+    record(Verb.CHANGED, current, by=by, risk=current, changes=changes)
+    return current
+
+
+@transaction.atomic
+def move_risk(
+    risk: Risk,
+    move: Move,
+    *,
+    by: Actor,
+    reason: Text | None = None,
+    approver: User | None = None,
+    until: date | None = None,
+    at: datetime | None = None,
+) -> Risk:
+    """Make one of the moves of the transition table, with what it demands."""
+    risk = Risk.objects.select_for_update(of=("self",)).get(pk=risk.pk)
+    rules.check_can_move_risk(by, risk, move)
+    reason, at = reason or Text(), at or timezone.now()
+    _check_demands(risk, move, reason, approver, until, timezone.localdate(at))
+    _enter_state(risk, move.to_state, by, reason, at)
+    if move.needs_approval and approver and until:
+        acceptance = Acceptance(
+            risk=risk, approver=approver, until_date=until, accepted_by=by.user, accepted_at=at,
+            **reason.columns("reason"),
+        )  # fmt: skip
+        acceptance.full_clean()
+        acceptance.save()
+    return risk
+
+
+def _check_demands(
+    risk: Risk, move: Move, reason: Text, approver: User | None, until: date | None, today: date
+) -> None:
+    if move.needs_reason and not reason:
+        raise Invalid(_("Give a reason; it stays with the risk."), field="reason")
+    if not move.needs_approval:
+        return
+    if approver is None:
+        raise Invalid(_("Say who approves the acceptance."), field="approver")
+    if not approver.memberships.filter(team_id=risk.team_id, role__in=rules.MANAGERS).exists():
+        raise Invalid(_("Only a manager or administrator of the team can approve."), field="approver")
+    if until is None:
+        raise Invalid(_("An acceptance needs an end date; after it the risk is open again."), field="until")
+    if until <= today:
+        raise Invalid(_("The end date must lie in the future."), field="until")
+
+
+def _enter_state(risk: Risk, to_state: State, by: Actor, reason: Text, at: datetime) -> None:
+    """Write one change of state with all that follows from it. The caller has checked and locked."""
+    from_state, counted = risk.state, risk.is_active
+    risk.state = to_state
+    risk.version += 1
+    risk.updated_at = at
+    fields = ["state", "version", "updated_at"]
+    if to_state == State.CLOSED:
+        risk.next_review_date = None
+        fields.append("next_review_date")
+    elif to_state == State.ACCEPTED:
+        risk.strategy = Strategy.ACCEPT
+        fields.append("strategy")
+    elif from_state in (State.DRAFT, State.CLOSED) and risk.next_review_date is None:
+        risk.next_review_date = timezone.localdate(at) + REVIEW_AFTER
+        fields.append("next_review_date")
+    risk.save(update_fields=fields)
+    if from_state == State.ACCEPTED:
+        Acceptance.objects.filter(risk=risk, ended_at=None).update(ended_at=at)
+    StateChange.objects.create(
+        risk=risk, register_id=risk.register_id, from_state=from_state, to_state=to_state,
+        moved_by=by.user, moved_at=at, **reason.columns("reason"),
+    )  # fmt: skip
+    level = risk.residual_level or 0
+    count_level_change(
+        risk.register_id, at, level if counted else None, level if to_state in ACTIVE_STATES else None
+    )
+    record(
+        Verb.MOVED,
+        risk,
+        by=by,
+        risk=risk,
+        reason=str(reason),
+        at=at,
+        changes={"state": [from_state, to_state]},
+    )
+
+
+@transaction.atomic
+def delete_risk(risk: Risk, *, by: Actor) -> None:
+    """Delete a draft. Its number is not used again."""
+    risk = Risk.objects.select_for_update(of=("self",)).get(pk=risk.pk)
+    rules.check_can_delete_risk(by, risk)
+    record(Verb.DELETED, risk, by=by, register=risk.register)
+    unindex_risk(risk.pk)
+    risk.delete()
+
+
+@transaction.atomic
+def bulk_update_risks(
+    risk_ids: Sequence[int], values: Mapping[str, Any], *, by: Actor, move: Move | None = None,
+    reason: Text | None = None,
+) -> int:  # fmt: skip
+    """Change owner, category or next review, or make one move, of many risks; all of them or none.
+
+    Returns how many. Raises Invalid, naming the codes, if the change is not possible for each of them.
+    """
+    rules.check_can_bulk_edit(by)
+    unknown = set(values) - {"owner", "category", "subcategory", "next_review_date"}
+    if unknown:
+        raise TypeError(f"not for many at once: {sorted(unknown)}")
+    risks = list(
+        Risk.objects.select_for_update(of=("self",))
+        .filter(team_id=by.team_id, pk__in=risk_ids)
+        .select_related("owner", "category", "subcategory")
+        .order_by("pk")
+    )
+    _check_all_can(risks, by, move)
+    if values:
+        _write_values(risks, values, by)
+    if move:
+        if move.needs_reason and not reason:
+            raise Invalid(_("Give a reason; it stays with the risk."), field="reason")
+        for risk in risks:
+            _enter_state(risk, move.to_state, by, reason or Text(), timezone.now())
+    return len(risks)
+
+
+def _check_all_can(risks: Iterable[Risk], by: Actor, move: Move | None) -> None:
+    def refused(risk: Risk) -> bool:
+        return not (rules.can_move_risk(by, risk, move) if move else rules.can_edit_risk(by, risk))
+
+    codes = [risk.code for risk in risks if refused(risk)]
+    if codes:
+        shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
+        raise Invalid(
+            ngettext(
+                "Nothing was changed: %(codes)s is in a state that does not allow it.",
+                "Nothing was changed: %(count)d risks are in a state that does not allow it (%(codes)s).",
+                len(codes),
+            )
+            % {"codes": shown, "count": len(codes)}
+        )
+
+
+def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> None:
+    now = timezone.now()
+    changed: list[Risk] = []
+    events: list[AuditEvent] = []
+    for risk in risks:
+        before = values_of(risk, values)
+        for name, value in values.items():
+            setattr(risk, name, value)
+        changes = changes_between(before, values_of(risk, values))
+        if changes:
+            risk.version += 1
+            risk.updated_at = now
+            changed.append(risk)
+            events.append(build_event(Verb.CHANGED, risk, by=by, risk=risk, changes=changes, at=now))
+    Risk.objects.bulk_update(changed, [*values, "version", "updated_at"], batch_size=200)
+    AuditEvent.objects.bulk_create(events)
+
+
+@transaction.atomic
+def expire_acceptances(on: date, *, by_way_of: rules.Origin = rules.Origin.COMMAND) -> int:
+    """Reopen accepted risks whose acceptance ended before the day; they are due for review at once."""
+    ended = Acceptance.objects.filter(ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED)
+    risks = list(Risk.objects.select_for_update(of=("self",)).filter(acceptances__in=ended).order_by("pk"))
+    reason = Text("The acceptance has ended.", "风险接受期限已满。")
+    for risk in risks:
+        _enter_state(risk, State.OPEN, Actor.system(risk.team_id, by_way_of), reason, timezone.now())
+        Risk.objects.filter(pk=risk.pk).update(next_review_date=on)
+    return len(risks)

@@ -1,0 +1,63 @@
+"""Template tags and filters of all pages; loaded everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from risks import formatting, rules
+
+register = template.Library()
+
+register.filter("day", formatting.day)
+register.filter("moment", formatting.moment)
+register.filter("share", formatting.share)
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    """An icon of the sprite; always beside a word, so hidden from screen readers."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        extra, _sprite(), name,
+    )  # fmt: skip
+
+
+@cache
+def _sprite() -> str:
+    return static("vendor/tabler-icons/sprite.svg")
+
+
+@register.simple_tag
+def level(matrix_level: formatting.LevelLike | None, score: int | None = None) -> SafeString | str:
+    """A level as word, number, colour and shape; empty if there is none."""
+    return formatting.level_badge(matrix_level, score) if matrix_level else ""
+
+
+@register.simple_tag
+def money(amount: Any, currency: str) -> str:
+    return formatting.money(amount, currency)
+
+
+@register.simple_tag
+def share_range(low: float | None, high: float | None) -> str:
+    return formatting.share_range(low, high)
+
+
+@register.simple_tag
+def why_not(check: str, *args: Any) -> str:
+    """The reason a rule refuses, empty if it allows: `{% why_not "edit_risk" scope.actor risk as why %}`."""
+    rule: Callable[..., None] = getattr(rules, f"check_can_{check}")
+    return rules.reason_against(rule, *args)
+
+
+@register.filter
+def get(mapping: Any, key: Any) -> Any:
+    """`{{ counts|get:key }}`: an item by a key that is a variable; None if missing."""
+    return mapping.get(key)

@@ -1,0 +1,123 @@
+"""The doors: every page of a team goes through `team_view`, every risk through `get_risk_or_404`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+
+from risks.enums import LEVEL_MARKS, Level
+from risks.models import Membership, Mitigation, Register, Risk, Team, User
+from risks.models.mitigation import MitigationQuerySet
+from risks.models.risk import RiskQuerySet
+from risks.queries.matrix import LoadedMatrix, load_matrix
+from risks.rules import Actor
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What one request may see: the team, one's role in it, its registers, and the one chosen by ?register=."""
+
+    team: Team
+    actor: Actor
+    memberships: list[Membership]
+    registers: list[Register]
+    register: Register | None
+
+    @property
+    def user(self) -> User:
+        assert self.actor.user is not None  # noqa: S101
+        return self.actor.user
+
+    @property
+    def shown_registers(self) -> list[Register]:
+        return [self.register] if self.register else self.registers
+
+    def risks(self) -> RiskQuerySet:
+        """Every risk in view: of the chosen register, else of the team."""
+        if self.register:
+            return Risk.objects.filter(register=self.register)
+        return Risk.objects.filter(team=self.team)
+
+    def mitigations(self) -> MitigationQuerySet:
+        if self.register:
+            return Mitigation.objects.filter(register=self.register)
+        return Mitigation.objects.filter(team=self.team)
+
+    def matrix_of(self, register_id: int) -> LoadedMatrix:
+        return load_matrix(next(r for r in self.registers if r.pk == register_id).matrix)
+
+    def register_of(self, register_id: int) -> Register:
+        """The register by id, from those already loaded."""
+        return next(r for r in self.registers if r.pk == register_id)
+
+
+def open_scope(request: HttpRequest, slug: str) -> Scope:
+    """The team with this slug if the person is its member, else 404. Two queries."""
+    user: User = request.user  # type: ignore[assignment]
+    memberships = list(user.memberships.select_related("team"))
+    membership = next((m for m in memberships if m.team.slug == slug), None)
+    if membership is None:
+        raise Http404
+    membership.user = user
+    registers = list(Register.objects.filter(team=membership.team).select_related("matrix"))
+    for register in registers:
+        register.team = membership.team
+    key = request.GET.get("register", "")
+    chosen = next((r for r in registers if r.key == key), None)
+    if key and chosen is None:
+        raise Http404
+    return Scope(membership.team, Actor.of(membership), memberships, registers, chosen)
+
+
+def team_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Signed in, member of the team in the address; the view gets the Scope in the slug's place."""
+
+    @login_required
+    @wraps(view)
+    def inner(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        scope = open_scope(request, team)
+        request.scope = scope  # type: ignore[attr-defined]
+        return view(request, scope, *args, **kwargs)
+
+    return inner
+
+
+def get_risk_or_404(scope: Scope, code: str) -> Risk:
+    """The team's risk with this code, with what its page needs joined."""
+    risk = (
+        Risk.objects.filter(team=scope.team, code=code.upper())
+        .select_related("owner", "category", "subcategory", "template", "created_by")
+        .first()
+    )
+    if risk is None:
+        raise Http404
+    risk.register = scope.register_of(risk.register_id)
+    return risk
+
+
+def get_mitigation_or_404(scope: Scope, pk: int) -> Mitigation:
+    mitigation = Mitigation.objects.filter(team=scope.team, pk=pk).select_related("risk", "owner").first()
+    if mitigation is None:
+        raise Http404
+    mitigation.risk.register = scope.register_of(mitigation.register_id)
+    return mitigation
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """What the frame of every page shows; no query of its own."""
+    user = getattr(request, "user", None)
+    return {
+        "scope": getattr(request, "scope", None),
+        "languages": settings.LANGUAGES,
+        "theme": getattr(user, "theme", "") or request.COOKIES.get("riskreg_theme", "auto"),
+        "demo": settings.DEMO,
+        "today": timezone.localdate(),
+        "marks": {level.value: LEVEL_MARKS[level] for level in Level},
+    }
