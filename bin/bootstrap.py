@@ -1,7 +1,7 @@
 """What bin/run, bin/test and bin/check do, on a machine that has nothing but Python 3.11 or later.
 
-Standard library only. Each gets the machine ready (see machine.py), which takes no time when it is ready already,
-and then starts the register, the test suite or the gates.
+Standard library only. Each gets the machine ready (see machine.py), which takes no time when it is ready
+already, and then starts the register, the test suite or the gates.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import http.client
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     process = subprocess.Popen(
         server_command(options, port),
         cwd=ROOT,
-        env=clean_environment(**settings),
+        env=clean_environment(settings),
         stdin=subprocess.DEVNULL,
         process_group=0,  # Ctrl-C comes to us, and we stop it in order
     )
@@ -78,14 +79,17 @@ def run(options: argparse.Namespace) -> int:
         return 0
     finally:
         end(process)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # workers left behind by a server that was killed
     raise UserError(f"The server ended by itself, with exit code {code}; what it printed is above.")
 
 
 def server_command(options: argparse.Namespace, port: int) -> list[str]:
     """Return the command that serves the register."""
     command = [PYTHON, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "warning"]
+    command += ["--blocking-threads", 4]  # as many as a worker's connections to PostgreSQL
     command += ["--host", options.host, "--port", port, "--workers", options.workers]
-    return [*map(str, command), "--workers-kill-timeout", "10", "riskreg.wsgi:application"]
+    return [*map(str, command), "riskreg.wsgi:application"]
 
 
 def run_settings(options: argparse.Namespace, home: Path) -> dict[str, str]:
@@ -172,7 +176,7 @@ def prepare_database(options: argparse.Namespace, home: Path, settings: dict[str
             say(f"Preparing the database: {', '.join(commands)}")
         # One process for all commands: each start of Django takes as long as most of them.
         commands = ["housekeeping"] if fresh else [*commands, "housekeeping"]
-        worked, output = attempt([PYTHON, "-c", PREPARE, *commands], **settings)
+        worked, output = attempt([PYTHON, "-c", PREPARE, *commands], settings)
         if not worked:
             raise UserError(f"{output}\n\nThe database in {home} could not be prepared; the cause is above.")
         stamp.write_text(wanted)
@@ -249,11 +253,13 @@ def test(options: argparse.Namespace) -> int:
         say(f"Testing on {name}")
         began = time.monotonic()
         settings = {"RISKREG_CHROMIUM": chromium} if chromium else {}
-        command = suite_command(name, options.arguments, browser=bool(chromium))
-        code = attend(subprocess.Popen(command, cwd=ROOT, env=clean_environment(**settings)))
+        command = suite_command(name, options, browser=bool(chromium))
+        code = attend(subprocess.Popen(command, cwd=ROOT, env=clean_environment(settings)))
         results[name] = (code, time.monotonic() - began)
     print(f"bin/test: {'; '.join(verdict(name, *result) for name, result in results.items())}", flush=True)
-    return tests_exit_code([code for code, _ in results.values()], narrowed=bool(options.arguments))
+    return tests_exit_code(
+        [code for code, _ in results.values()], narrowed=bool(options.marks or options.arguments)
+    )
 
 
 def ensure_chromium() -> str | None:
@@ -264,11 +270,12 @@ def ensure_chromium() -> str | None:
     return chromium
 
 
-def suite_command(database: str, arguments: Sequence[str], *, browser: bool) -> list[str]:
+def suite_command(database: str, options: argparse.Namespace, *, browser: bool) -> list[str]:
     """Return the command that tests on one database; the person's own arguments come last and win."""
     server = [str(ROOT / "bin" / "postgres.py")] if database == "PostgreSQL" else []
-    choice = [] if browser else ["-m", "not e2e"]
-    return [str(PYTHON), *server, "-m", "pytest", "-n", "2", *choice, *arguments]
+    marks = " and ".join(([f"({options.marks})"] if options.marks else []) + ([] if browser else ["not e2e"]))
+    choice = ["-m", marks] if marks else []
+    return [str(PYTHON), *server, "-m", "pytest", "-n", "2", *choice, *options.arguments]
 
 
 def verdict(name: str, code: int, seconds: float) -> str:
@@ -299,7 +306,7 @@ def check(options: argparse.Namespace) -> int:
         }
         for name, command in gates().items():
             began = time.monotonic()
-            worked, output = attempt([PYTHON, *command], **production)
+            worked, output = attempt([PYTHON, *command], production)
             print(f"{'ok    ' if worked else 'FAILED'} {time.monotonic() - began:5.1f} s  {name}", flush=True)
             if not worked:
                 failed.append(name)
@@ -341,7 +348,9 @@ def parse(command: str, arguments: Sequence[str]) -> argparse.Namespace:
         parser.description = "Run all tests on SQLite and on PostgreSQL. Other arguments go to pytest."
         for flag, name in (("--sqlite", "SQLite"), ("--postgres", "PostgreSQL")):
             parser.add_argument(flag, dest="only", action="append_const", const=name, help=f"only {name}")
-        options, options.arguments = parser.parse_known_args(arguments)
+        parser.add_argument("-m", dest="marks", help="only tests with these marks, as pytest has it")
+        options, rest = parser.parse_known_args(arguments)
+        options.arguments = rest
         return options
     if command == "check":
         parser.description = "Run every gate that a change has to pass besides the tests."

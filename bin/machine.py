@@ -1,7 +1,7 @@
-"""Gets a machine ready that has nothing but Python 3.11 or later: system libraries, virtual environment, browser.
+"""Gets a machine ready that has nothing but Python 3.11 or later: libraries, virtual environment, browser.
 
-Standard library only. What is there already is left alone. Writes to `.venv`, `.uv` and `var`; as root on Debian
-and its relatives it also installs missing system packages with apt-get.
+Standard library only. What is there already is left alone. Writes to `.venv`, `.uv` and `var`; as root on
+Debian and its relatives it also installs missing system packages with apt-get.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -64,22 +64,24 @@ def say(text: str) -> None:
     print(f"[{time.monotonic() - STARTED:5.1f} s] {text}", flush=True)
 
 
-def clean_environment(**settings: str) -> dict[str, str]:
-    """Return the environment for child processes: the caller's with these settings, and without what would make
-    them use another project, another interpreter or another database."""
+def clean_environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for child processes: the caller's with these settings, and without what would
+    make them use another project, another interpreter or another database."""
     foreign = ("RISKREG_", "DATABASE_URL", "DJANGO_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     own = {"UV_PYTHON_DOWNLOADS": "never", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
-    return kept | own | {"DJANGO_SETTINGS_MODULE": "riskreg.settings"} | settings
+    return kept | own | {"DJANGO_SETTINGS_MODULE": "riskreg.settings"} | dict(settings or {})
 
 
-def attempt(command: Iterable[str | Path], timeout: float = 900, **settings: str) -> tuple[bool, str]:
+def attempt(
+    command: Sequence[str | Path], settings: Mapping[str, str] | None = None, timeout: float = 900
+) -> tuple[bool, str]:
     """Run a command silently; return whether it succeeded, and what it printed."""
     try:
         done = subprocess.run(
-            [str(part) for part in command],
+            command,
             cwd=ROOT,
-            env=clean_environment(**settings),
+            env=clean_environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -148,7 +150,7 @@ def digest(paths: Iterable[Path]) -> str:
 # --- system packages
 
 
-def apt_install(packages: Iterable[str]) -> bool:
+def apt_install(packages: Sequence[str]) -> bool:
     """Install Debian packages; False without root or apt-get, or if it fails."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
@@ -157,17 +159,17 @@ def apt_install(packages: Iterable[str]) -> bool:
     limits = ["-o", "Acquire::Retries=2", "-o", "Acquire::http::Timeout=20", "-o", "DPkg::Lock::Timeout=60"]
     install = ["apt-get", "install", "-y", "--no-install-recommends", *limits, *packages]
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    if attempt(install, **quiet)[0]:
+    if attempt(install, quiet)[0]:
         return True
-    attempt(["apt-get", "update", *limits], **quiet)
-    worked, output = attempt(install, **quiet)
+    attempt(["apt-get", "update", *limits], quiet)
+    worked, output = attempt(install, quiet)
     if not worked:
         say(f"apt-get failed: {last_line(output)}")
     return worked
 
 
 def last_line(output: str) -> str:
-    return output.splitlines()[-1] if output else "no output"
+    return output.splitlines()[-1].strip() if output else "no output"
 
 
 def can_load(names: Iterable[str]) -> bool:
@@ -212,7 +214,8 @@ def find_chromium() -> str | None:
 def read_stamp() -> dict[str, object]:
     """Return what we noted about `.venv`; nothing if it was made by hand or does not exist."""
     with contextlib.suppress(OSError, ValueError):
-        return json.loads(STAMP.read_text())
+        stamp: dict[str, object] = json.loads(STAMP.read_text())
+        return stamp
     return {}
 
 
@@ -223,8 +226,8 @@ def venv_version() -> str | None:
 
 
 def venv_state(lock: Path, version: str | None, stamp: dict[str, object]) -> str:
-    """Return "ready" if `.venv` holds what the lock asks for, "usable" if that can be installed into it, "broken" if
-    it has to be made anew: absent, cut short, too old, or with another Python below it than before."""
+    """Return "ready" if `.venv` holds what the lock asks for, "usable" if that can be installed into it,
+    "broken" if it has to be made anew: absent, cut short, too old, or its Python is not the one it was."""
     if version is None or tuple(map(int, version.split("."))) < (3, 11):
         return "broken"
     if stamp and (stamp.get("python") != version or "installing" in stamp):
@@ -266,7 +269,8 @@ def install(lock: Path) -> None:
     for number, installer in enumerate(installers()):
         if number:
             say(f"That failed ({last_line(output)}), trying again")
-        say(f"Installing the {packages} packages of {lock.name} with {Path(installer[0]).name}")
+        tool = "uv" if Path(installer[0]).name == "uv" else "pip"
+        say(f"Installing the {packages} packages of {lock.name} with {tool}")
         worked, output = attempt([*installer, "--require-hashes", "-r", lock])
         if worked:
             locks = {path.name: digest([path]) for path in (lock, RUN_LOCK)}
@@ -297,8 +301,8 @@ def find_uv() -> str | None:
     if pip := find_pip():
         say("Fetching uv with pip")
         shutil.rmtree(ROOT / ".uv", ignore_errors=True)
-        fetch = ["install", "--retries", "10", "--target", ROOT / ".uv", "--require-hashes", "-r", UV_LOCK]
-        if attempt([*pip, *fetch])[0]:
+        target = ["--target", str(ROOT / ".uv"), "--require-hashes", "-r", str(UV_LOCK)]
+        if attempt([*pip, "install", "--retries", "10", *target])[0]:
             return str(own)
     return None
 

