@@ -194,8 +194,11 @@ def wait_until_healthy(process: subprocess.Popen[bytes], host: str, port: int, s
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise UserError(f"The server did not start (exit code {process.returncode}); the cause is above.")
-        if status_of(host, port, "/health/") == 200:
+        status = status_of(host, port, "/health/")
+        if status == 200:
             return
+        if status:
+            raise UserError(f"The server answers {address(host, port)}/health/ with status {status}.")
         time.sleep(0.1)
     raise UserError(f"The server did not answer at {address(host, port)}/health/ within {seconds:.0f} s.")
 
