@@ -125,7 +125,7 @@ if TESTING and _database["ENGINE"] != "django.db.backends.sqlite3":
 # --- accounts
 
 AUTH_USER_MODEL = "risks.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["risks.accounts.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {

@@ -1,4 +1,69 @@
-from django.urls import path
+"""Addresses of the product. The address alone decides what is shown, the reader's rights whether."""
+
+from django.urls import path, register_converter
+
+from risks.views import account, library, matrix, mitigation, overview, register, report, risk, risk_list, scoring
+
+
+class CodeConverter:
+    """A risk's code, such as VOICE-12."""
+
+    regex = r"[A-Za-z][A-Za-z0-9]{1,9}-[0-9]{1,9}"
+
+    def to_python(self, value: str) -> str:
+        return value.upper()
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(CodeConverter, "code")
 
 app_name = "risks"
-urlpatterns = []
+
+TEAM = "t/<slug:team>/"
+RISKS = TEAM + "risks/"
+RISK = RISKS + "<code:code>/"
+MITIGATIONS = TEAM + "mitigations/"
+
+urlpatterns = [
+    path("", account.home, name="home"),
+    path("health/", account.health, name="health"),
+    path("setup/", account.setup, name="setup"),
+    path("accounts/demo/", account.demo_login, name="demo-login"),
+    path("me/", account.profile, name="profile"),
+    path("me/preferences/", account.preferences, name="preferences"),
+    # overview, matrix, reports, library, registers
+    path(TEAM, overview.overview, name="overview"),
+    path(TEAM + "matrix/", matrix.matrix, name="matrix"),
+    path(TEAM + "reports/", report.report_new, name="report-list"),
+    path(TEAM + "reports/monthly/", report.report_download, name="report-monthly"),
+    path(TEAM + "library/", library.library, name="library"),
+    path(TEAM + "library/<int:pk>/", library.library_template, name="library-template"),
+    path(TEAM + "registers/", register.register_list, name="register-list"),
+    path(TEAM + "registers/new/", register.register_create, name="register-create"),
+    path(TEAM + "registers/<str:key>/edit/", register.register_update, name="register-update"),
+    # the list of risks
+    path(RISKS, risk_list.risk_list, name="risk-list"),
+    path(RISKS + "export.<str:format>", risk_list.risk_export, name="risk-export"),
+    path(RISKS + "bulk/", risk_list.risk_bulk, name="risk-bulk"),
+    path(RISKS + "views/", risk_list.view_save, name="risk-view-save"),
+    path(RISKS + "views/<int:pk>/delete/", risk_list.view_delete, name="risk-view-delete"),
+    # one risk
+    path(RISKS + "new/", risk.risk_create, name="risk-create"),
+    path(RISK, risk.risk_detail, name="risk-detail"),
+    path(RISK + "edit/", risk.risk_update, name="risk-update"),
+    path(RISK + "delete/", risk.risk_delete, name="risk-delete"),
+    path(RISK + "field/<slug:field>/", risk_list.risk_field, name="risk-field"),
+    path(RISK + "assess/", scoring.risk_assess, name="risk-assess"),
+    path(RISK + "move/<slug:move>/", risk.risk_move, name="risk-move"),
+    path(RISK + "mitigations/new/", mitigation.mitigation_create, name="mitigation-create"),
+    path(RISK + "indicators/new/", risk.indicator_create, name="indicator-create"),
+    path(RISK + "indicators/<int:pk>/", risk.indicator_update, name="indicator-update"),
+    path(RISK + "indicators/<int:pk>/delete/", risk.indicator_delete, name="indicator-delete"),
+    # mitigations
+    path(MITIGATIONS, mitigation.mitigation_list, name="mitigation-list"),
+    path(MITIGATIONS + "<int:pk>/", mitigation.mitigation_update, name="mitigation-update"),
+    path(MITIGATIONS + "<int:pk>/state/", mitigation.mitigation_state, name="mitigation-state"),
+    path(MITIGATIONS + "<int:pk>/delete/", mitigation.mitigation_delete, name="mitigation-delete"),
+]

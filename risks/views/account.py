@@ -1,0 +1,128 @@
+"""Ways in: home, sign-in of the demonstration, first set-up; and what people choose for themselves."""
+
+from __future__ import annotations
+
+from allauth.account.internal.flows.login import Login, perform_login
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from risks.enums import Role, Theme
+from risks.exceptions import DomainError
+from risks.forms.account import ProfileForm, SetupForm
+from risks.htmx import render_page
+from risks.models import Matrix, User
+from risks.services.demo import DOMAIN
+from risks.services.team import is_empty_installation, set_preferences, set_up_installation
+
+LAST_TEAM = "last_team"
+YEAR = 31_536_000
+
+
+def _safe_next(request: HttpRequest) -> str:
+    target = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
+    return target if allowed else "/"
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The overview of the team looked at last; the sign-in page, or the set-up of an empty installation."""
+    if not request.user.is_authenticated:
+        return redirect("risks:setup" if is_empty_installation() else "account_login")
+    teams = request.user.teams.order_by("slug")
+    team = teams.filter(slug=request.session.get(LAST_TEAM)).first() or teams.first()
+    if team:
+        return redirect("risks:overview", team.slug)
+    return render_page(request, "risks/team/none.html")
+
+
+@require_GET
+@never_cache
+def health(request: HttpRequest) -> HttpResponse:
+    """For whoever watches the server: 200 if it can reach its database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@never_cache
+def setup(request: HttpRequest) -> HttpResponse:
+    """The first visitor of an empty installation makes the first account, team and register."""
+    if not is_empty_installation():
+        raise Http404
+    form = SetupForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        values = form.values()
+        values["register"]["matrix"] = Matrix.objects.filter(team=None, is_default=True, is_active=True).latest(
+            "version"
+        )
+        try:
+            membership = set_up_installation(**values)
+        except DomainError as error:
+            form.add_error(error.field, str(error.message))
+        except ValidationError as error:
+            form.add_error(None, error)
+        else:
+            login(request, membership.user, "risks.accounts.Backend")
+            messages.success(request, _("Welcome. Log your first risk: a title is enough."))
+            return redirect("risks:overview", membership.team.slug)
+    return render_page(request, "risks/team/setup.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_POST
+def demo_login(request: HttpRequest) -> HttpResponse:
+    """One-click sign-in with one of the demonstration's roles; exists in demonstration mode only."""
+    if not settings.DEMO:
+        raise Http404
+    role = request.POST.get("role", "")
+    if role not in Role.values:
+        raise Http404
+    user = User.objects.filter(email=role + DOMAIN).first()
+    if user is None:
+        raise Http404
+    return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))  # type: ignore[no-any-return]
+
+
+@login_required
+def profile(request: HttpRequest) -> HttpResponse:
+    user: User = request.user  # type: ignore[assignment]
+    initial = {"name": user.name, "language": user.language, "theme": user.theme}
+    form = ProfileForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        set_preferences(user, **form.cleaned_data)
+        with override(user.language or None):
+            messages.success(request, _("Saved."))
+        return redirect("risks:profile")
+    return render_page(request, "risks/team/profile.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_POST
+def preferences(request: HttpRequest) -> HttpResponse:
+    """Language or theme from the frame, kept with the person or, signed out, in a cookie."""
+    response = HttpResponseRedirect(_safe_next(request))
+    chosen = {
+        name: value
+        for name, allowed in (("language", dict(settings.LANGUAGES)), ("theme", dict(Theme.choices)))
+        if (value := request.POST.get(name, "")) in allowed
+    }
+    if request.user.is_authenticated:
+        set_preferences(request.user, **chosen)
+    for name, value in chosen.items():
+        cookie = settings.LANGUAGE_COOKIE_NAME if name == "language" else "riskreg_theme"
+        response.set_cookie(
+            cookie, value, max_age=YEAR, samesite="Lax", secure=not settings.INSECURE, httponly=True
+        )
+    return response
+
+

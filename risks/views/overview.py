@@ -1,0 +1,4 @@
+"""Placeholder, being written."""
+from django.http import Http404
+def overview(request, **kwargs):
+    raise Http404
