@@ -33,7 +33,6 @@ from machine import (
     attempt,
     attend,
     clean_environment,
-    digest,
     end,
     ensure_pango,
     ensure_venv,
@@ -58,8 +57,9 @@ def run(options: argparse.Namespace) -> int:
     ensure_pango()
     ensure_venv(RUN_LOCK)
     home = VAR / ("empty" if options.empty else "demo")
-    settings = run_settings(options, home)
-    prepare_database(options, home, settings)
+    with one_at_a_time():
+        settings = run_settings(options, home)
+        prepare_database(options, settings)
     # Chosen late: granian would share a port that another bin/run took meanwhile.
     port = choose_port(options.host, options.port)
     say(f"Starting {options.workers} workers")
@@ -94,7 +94,6 @@ def server_command(options: argparse.Namespace, port: int) -> list[str]:
 
 def run_settings(options: argparse.Namespace, home: Path) -> dict[str, str]:
     """Return the register's settings for a trial on this machine, making its secrets on the first call."""
-    VAR.mkdir(mode=0o700, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
     settings = {
         "RISKREG_DATA_DIR": str(home),
@@ -155,6 +154,7 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
+# One process for all commands: each start of Django takes as long as most of them.
 PREPARE = """
 import sys
 import django
@@ -165,27 +165,14 @@ for name in sys.argv[1:]:
 """
 
 
-def prepare_database(options: argparse.Namespace, home: Path, settings: dict[str, str]) -> None:
-    """Bring the database up to date. What has not changed since the last time is not loaded again."""
-    stamp = home / "prepared"
-    with one_at_a_time():
-        wanted = digest(database_sources())
-        commands = ["migrate", "load_library", *([] if options.empty else ["load_demo"])]
-        fresh = (home / "riskreg.sqlite3").exists() and stamp.exists() and stamp.read_text() == wanted
-        if not fresh:
-            say(f"Preparing the database: {', '.join(commands)}")
-        # One process for all commands: each start of Django takes as long as most of them.
-        commands = ["housekeeping"] if fresh else [*commands, "housekeeping"]
-        worked, output = attempt([PYTHON, "-c", PREPARE, *commands], settings)
-        if not worked:
-            raise UserError(f"{output}\n\nThe database in {home} could not be prepared; the cause is above.")
-        stamp.write_text(wanted)
-
-
-def database_sources() -> list[Path]:
-    """Return the files that decide what a prepared database contains."""
-    patterns = ("fixtures/**/*", "risks/migrations/*.py", "risks/management/commands/load_*.py")
-    return [RUN_LOCK, *(path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file())]
+def prepare_database(options: argparse.Namespace, settings: dict[str, str]) -> None:
+    """Bring the database up to date; each command adds only what is not there yet."""
+    commands = ["migrate", "load_library", *([] if options.empty else ["load_demo"]), "housekeeping"]
+    say(f"Preparing the database: {', '.join(commands)}")
+    worked, output = attempt([PYTHON, "-c", PREPARE, *commands], settings)
+    if not worked:
+        where = settings["RISKREG_DATA_DIR"]
+        raise UserError(f"{output}\n\nThe database in {where} could not be prepared; the cause is above.")
 
 
 def wait_until_healthy(process: subprocess.Popen[bytes], host: str, port: int, seconds: float = 60) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import shutil
 import socket
 import stat
@@ -262,6 +261,7 @@ def test_run_settings_are_either_the_demonstration_or_guarded(
     bootstrap, monkeypatch, tmp_path, empty, demo, code_length
 ):
     monkeypatch.setattr(bootstrap, "VAR", tmp_path / "var")
+    (tmp_path / "var").mkdir()
     options = argparse.Namespace(empty=empty, host="127.0.0.1")
 
     settings = bootstrap.run_settings(options, tmp_path / "var" / "home")
@@ -269,7 +269,7 @@ def test_run_settings_are_either_the_demonstration_or_guarded(
     assert settings.get("RISKREG_DEMO") == demo
     assert len(settings.get("RISKREG_SETUP_CODE", "")) == code_length
     assert len(settings["RISKREG_SECRET_KEY"]) >= 50
-    assert stat.S_IMODE(os.stat(tmp_path / "var").st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "var" / "home").stat().st_mode) == 0o700
 
 
 def test_address_of_a_server_for_everyone_is_one_that_a_browser_can_open(bootstrap):
