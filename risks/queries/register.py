@@ -12,8 +12,8 @@ from risks.models import Risk, Team
 
 @dataclass(frozen=True)
 class RegisterFigures:
-    active: int
-    high: int  # high or critical
+    counted: int  # active risks
+    high: int  # active and high or critical
     unassessed: int
     drafts: int
 
@@ -24,7 +24,7 @@ def register_figures(team: Team) -> dict[int, RegisterFigures]:
         Risk.objects.filter(team=team)
         .values("register_id")
         .annotate(
-            active=Count("pk", filter=Q(active=True)),
+            counted=Count("pk", filter=Q(active=True)),
             high=Count("pk", filter=Q(active=True, residual_level__gte=Level.HIGH)),
             unassessed=Count("pk", filter=Q(active=True, residual_rank=0)),
             drafts=Count("pk", filter=Q(state="draft")),
