@@ -162,9 +162,11 @@ TIME_ZONE = env.str("RISKREG_TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Collected and hashed where a release build has run collectstatic, else served from where they lie.
-_collected = (STATIC_ROOT / "staticfiles.json").exists() and not TESTING
+_static_root = BASE_DIR / "staticfiles"
+_collected = (_static_root / "staticfiles.json").exists() and not TESTING
+# None otherwise: WhiteNoise warns at every start about a folder that does not exist.
+STATIC_ROOT = _static_root if _collected or "collectstatic" in sys.argv else None
 WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_MAX_AGE = 3600
 STORAGES = {
