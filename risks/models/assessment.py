@@ -18,8 +18,8 @@ from risks.models.translated import Translated
 class Assessment(models.Model):
     """One act of scoring, by somebody, for a reason. Append-only.
 
-    `rank` is the position as one number (see `quant.matrix.rank`); `delta` its difference to the assessment of
-    the same kind before, 0 for the first, so that the net movement over any period is a sum.
+    `rank` is the position as one number (see `quant.matrix.rank`); `delta` its difference to the assessment
+    of the same kind before, 0 for the first, so that the net movement over any period is a sum.
     """
 
     risk = models.ForeignKey(Risk, models.CASCADE, related_name="assessments")
@@ -76,3 +76,6 @@ class LevelTally(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["register", "month_date", "level"], name="risks_leveltally_once")
         ]
+
+    def __str__(self) -> str:
+        return f"{self.month_date:%Y-%m} {self.level}: {self.delta:+d}"

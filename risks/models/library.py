@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
@@ -10,9 +12,11 @@ from risks.enums import BadWhen, Frequency, MitigationKind, Strategy, Tone
 from risks.models.team import Team
 from risks.models.translated import Translated
 
+Entry = TypeVar("Entry", "Category", "Template")
 
-class LibraryQuerySet(models.QuerySet["Category | Template"]):
-    def available_to(self, team: Team) -> LibraryQuerySet:
+
+class LibraryQuerySet(models.QuerySet[Entry]):
+    def available_to(self, team: Team) -> LibraryQuerySet[Entry]:
         """What the team may use: the product's own entries and the team's."""
         return self.filter(models.Q(team=None) | models.Q(team=team), is_active=True)
 

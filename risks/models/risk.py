@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TypeAlias
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from risks.enums import ACTIVE_STATES, Frequency, Kind, Level, State, Strategy
+from risks.enums import ACTIVE_STATES, Frequency, Level, State, Strategy
 from risks.models.library import Category, IndicatorBase, Template
 from risks.models.register import Register
 from risks.models.team import Team, User
@@ -40,15 +40,19 @@ class RiskQuerySet(models.QuerySet["Risk"]):
         return self.order_by("-residual_rank", "-id")
 
 
-def _position(kind: str) -> dict[str, Any]:
-    """The columns that carry the newest assessment of a kind, so that lists need no join."""
-    return {
-        f"{kind}_probability": models.PositiveSmallIntegerField(null=True, editable=False),
-        f"{kind}_impact": models.PositiveSmallIntegerField(null=True, editable=False),
-        f"{kind}_score": models.PositiveSmallIntegerField(null=True, editable=False),
-        f"{kind}_level": models.PositiveSmallIntegerField(null=True, editable=False, choices=Level.choices),
-        f"{kind}_rank": models.PositiveIntegerField(default=0, editable=False),
-    }
+SmallNumber: TypeAlias = "models.PositiveSmallIntegerField[int | None, int | None]"
+
+
+def _number() -> SmallNumber:
+    return models.PositiveSmallIntegerField(null=True, editable=False)
+
+
+def _level() -> SmallNumber:
+    return models.PositiveSmallIntegerField(null=True, editable=False, choices=Level.choices)
+
+
+def _rank() -> models.PositiveIntegerField[int, int]:
+    return models.PositiveIntegerField(default=0, editable=False)
 
 
 class Risk(models.Model):
@@ -111,9 +115,12 @@ class Risk(models.Model):
     updated_at = models.DateTimeField(_("last change"), editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
-    for _kind in Kind.values:
-        locals().update(_position(_kind))
-    del _kind
+    inherent_probability, inherent_impact, inherent_score = _number(), _number(), _number()
+    inherent_level, inherent_rank = _level(), _rank()
+    residual_probability, residual_impact, residual_score = _number(), _number(), _number()
+    residual_level, residual_rank = _level(), _rank()
+    target_probability, target_impact, target_score = _number(), _number(), _number()
+    target_level, target_rank = _level(), _rank()
 
     title, cause, event, consequence = Translated(), Translated(), Translated(), Translated()
     objects = RiskQuerySet.as_manager()
@@ -124,14 +131,16 @@ class Risk(models.Model):
         ordering = ["register", "number"]
         indexes = [
             models.Index("team", F("residual_rank").desc(), F("id").desc(), name="risks_risk_team_rank"),
-            models.Index("register", F("residual_rank").desc(), F("id").desc(), name="risks_risk_register_rank"),
+            models.Index(
+                "register", F("residual_rank").desc(), F("id").desc(), name="risks_risk_register_rank"
+            ),
             models.Index(fields=["team", "active", "next_review_date"], name="risks_risk_review"),
             models.Index(fields=["team", "category", "active"], name="risks_risk_category"),
             models.Index(fields=["team", "state", "residual_rank"], name="risks_risk_state"),
             *[
                 models.Index(
-                    "register", "active", f"{kind}_probability", f"{kind}_impact", F("expected_loss").desc(), "id",
-                    name=f"risks_risk_{kind}_cell",
+                    "register", "active", f"{kind}_probability", f"{kind}_impact",
+                    F("expected_loss").desc(), "id", name=f"risks_risk_{kind}_cell",
                 )
                 for kind in ("inherent", "residual", "target")
             ],
@@ -179,7 +188,7 @@ class Risk(models.Model):
 
     @property
     def is_active(self) -> bool:
-        """Whether the risk counts; `active` is the same as a column, stale until read again after a change."""
+        """Whether the risk counts. `active` is the same as a column, stale after a change."""
         return self.state in ACTIVE_STATES
 
     def position(self, kind: str) -> tuple[int, int] | None:
@@ -221,6 +230,9 @@ class StateChange(models.Model):
             models.Index(fields=["register", "moved_at", "to_state", "risk"], name="risks_statechange_when")
         ]
 
+    def __str__(self) -> str:
+        return f"{self.moved_at:%Y-%m-%d %H:%M} {self.from_state} → {self.to_state}"
+
 
 class Acceptance(models.Model):
     """A decision to live with a risk until a day; the day after, the risk is open again."""
@@ -248,3 +260,6 @@ class Acceptance(models.Model):
                 violation_error_message=_("Say why the team can live with this risk."),
             ),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.approver}, {self.until_date:%Y-%m-%d}"

@@ -18,7 +18,7 @@ from risks.models.risk import Risk, RiskQuerySet
 TABLE = "risks_search"
 _CHINESE = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _WORDS = re.compile(rf"[{_CHINESE}]|[^\W_{_CHINESE}]+")
-_TEXTS = ("code", "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh",
+TEXTS = ("code", "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh",
           "consequence_en", "consequence_zh")  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def words(text: str) -> list[str]:
 
 def index_risks(risks: Iterable[Risk]) -> None:
     """Write the index rows of saved risks, replacing older ones."""
-    rows = [(risk.pk, " ".join(words(" ".join(getattr(risk, name) for name in _TEXTS)))) for risk in risks]
+    rows = [(risk.pk, " ".join(words(" ".join(getattr(risk, name) for name in TEXTS)))) for risk in risks]
     if connection.vendor == "postgresql":
         sql = (
             f"INSERT INTO {TABLE} (id, body) VALUES (%s, to_tsvector('simple', %s)) "  # noqa: S608
@@ -44,6 +44,11 @@ def unindex_risk(risk_id: int) -> None:
     column = "id" if connection.vendor == "postgresql" else "rowid"
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {TABLE} WHERE {column} = %s", [risk_id])  # noqa: S608
+
+
+def clear_index() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {TABLE}")  # noqa: S608
 
 
 def search_risks(risks: QuerySet[Risk], text: str) -> RiskQuerySet:

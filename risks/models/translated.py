@@ -14,7 +14,7 @@ def record_language() -> str:
 
 
 class Translated:
-    """`title = Translated()` reads `title_en` or `title_zh`, whichever the reader prefers and is not empty."""
+    """`title = Translated()` reads `title_en` or `title_zh`: the one the reader prefers, else the other."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.english, self.chinese = f"{name}_en", f"{name}_zh"

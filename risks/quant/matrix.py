@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 AxisName = Literal["probability", "impact"]
@@ -79,7 +80,7 @@ def _axis_problems(axis: AxisName, steps: tuple[Step, ...]) -> list[Problem]:
     if [step.index for step in steps] != list(range(1, len(steps) + 1)):
         return [Problem("steps", axis)]
     found = [Problem("range_order", axis, s.index) for s in steps if s.high is not None and s.low >= s.high]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         if before.high != after.low:
             found.append(Problem("range_gap", axis, after.index))
     return found

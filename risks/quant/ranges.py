@@ -1,7 +1,7 @@
 """From ranges to expected losses.
 
-Units: a frequency is a yearly probability (0 to 1, at most one event) or a rate (events a year); a severity is a
-share of the yearly budget or an amount, given as the ends of its 90 % interval. Closed forms only; raises
+Units: a frequency is a yearly probability (0 to 1, at most one event) or a rate (events a year); a severity
+is a share of the yearly budget or an amount, given as the ends of its 90 % interval. Closed forms only;
 `ValueError` for a range that is not one.
 """
 
@@ -29,10 +29,10 @@ def lognormal_mean(low: float, high: float) -> float:
 
 
 def expected_annual_loss(frequency_low: float, frequency_high: float, low: float, high: float) -> float:
-    """Expected loss of a year: mid-point of the frequency range times the mean severity, in the severity's unit.
+    """Expected loss of a year, in the severity's unit: middle of the frequency range times mean severity.
 
-    The mid-point is the mean of a frequency known only to lie in the range; it holds for a probability and for
-    a rate alike, because the expected number of events is linear in both.
+    The middle is the mean of a frequency known only to lie in the range; it holds for a probability and for a
+    rate alike, because the expected number of events is linear in both.
     """
     if not 0 <= frequency_low <= frequency_high:
         raise ValueError("a frequency range needs 0 <= low <= high")

@@ -1,1 +1,1 @@
-"""Writes, and the only code that saves. Each act checks its rule and runs in one transaction with its event."""
+"""Writes, and the only code that saves. Each act checks its rule and is one transaction with its event."""

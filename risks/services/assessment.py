@@ -17,7 +17,7 @@ from risks.quant.matrix import rank
 from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.audit import record
-from risks.services.tally import count_level_change
+from risks.services.tally import add_to_tally, level_step
 
 
 @transaction.atomic
@@ -34,8 +34,8 @@ def assess_risk(
 ) -> Assessment:
     """Put the risk at a cell of its register's matrix.
 
-    A reason is demanded when the level changes and when a target is worse than the residual. `seen_rank` is the
-    position the person looked at; another one by now raises Conflict.
+    A reason is demanded when the level changes and when a target is worse than the residual. `seen_rank` is
+    the position the person looked at; another one by now raises Conflict.
     """
     rules.check_can_assess_risk(by, risk)
     risk = Risk.objects.select_for_update(of=("self",)).select_related("register__matrix").get(pk=risk.pk)
@@ -70,7 +70,7 @@ def assess_risk(
     }
     Risk.objects.filter(pk=risk.pk).update(**position, updated_at=at)
     if kind == Kind.RESIDUAL and risk.is_active:
-        count_level_change(risk.register_id, at, old_level or 0, cell.level)
+        add_to_tally(risk.register_id, level_step(at, old_level or 0, cell.level))
     record(
         Verb.ASSESSED, risk, by=by, risk=risk, reason=str(reason), at=at,
         changes={kind.value: [list(old) if old else None, [probability, impact]]},

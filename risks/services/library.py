@@ -24,15 +24,15 @@ from risks.models import (
 )
 from risks.quant.matrix import problems
 from risks.queries.matrix import load_matrix
+from risks.services.copies import copy_parts
 from risks.services.matrix import describe_problems
 
 FIXTURES: Path = settings.BASE_DIR / "fixtures"
 
 
 def read_fixture(name: str) -> Any:
-    return yaml.load(
-        (FIXTURES / name).read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )  # noqa: S506
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C where there is one: 8 times faster
+    return yaml.load((FIXTURES / name).read_text("utf-8"), Loader=loader)  # noqa: S506 - both are safe
 
 
 def both(text: Mapping[str, str] | None, name: str) -> dict[str, str]:
@@ -184,8 +184,5 @@ def duplicate_template(template: Template) -> Template:
     copy.code = next(code for n in range(2, 10_000) if (code := f"{template.code[:16]}-{n}") not in taken)
     copy.save()
     for model in (TemplateMitigation, TemplateIndicator, TemplateReference):
-        parts = list(model._default_manager.filter(template=template))
-        for part in parts:
-            part.pk, part._state.adding, part.template = None, True, copy
-        model._default_manager.bulk_create(parts)  # type: ignore[arg-type]
+        copy_parts(model, "template", template, copy)
     return copy

@@ -1,4 +1,4 @@
-"""Matrices: making versions of them. The rows of one version are saved by the admin's form, whole or not at all."""
+"""Making versions of matrices. The rows of one version are saved by the admin's form, whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from risks.exceptions import NotAllowed
 from risks.models import Assessment, Matrix, MatrixCell, MatrixLevel, MatrixStep, Register
 from risks.quant.matrix import Problem
+from risks.services.copies import copy_parts
 
 
 def is_in_use(matrix: Matrix) -> bool:
@@ -37,10 +38,7 @@ def revise_matrix(matrix: Matrix) -> Matrix:
     revised.is_active = revised.is_default = False
     revised.save()
     for model in (MatrixStep, MatrixLevel, MatrixCell):
-        rows = list(model._default_manager.filter(matrix=matrix))
-        for row in rows:
-            row.pk, row._state.adding, row.matrix = None, True, revised
-        model._default_manager.bulk_create(rows)  # type: ignore[arg-type]
+        copy_parts(model, "matrix", matrix, revised)
     return revised
 
 

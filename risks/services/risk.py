@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from django.db import transaction
@@ -13,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from risks import rules
-from risks.enums import ACTIVE_STATES, Kind, State, Strategy, Verb
+from risks.enums import MANAGERS, Kind, Origin, State, Strategy, Verb
 from risks.exceptions import Conflict, Invalid
 from risks.models import Acceptance, AuditEvent, Register, Risk, StateChange, User
 from risks.models.search import index_risks, unindex_risk
@@ -22,16 +25,17 @@ from risks.quant.ranges import expected_annual_loss
 from risks.rules import Actor, Move
 from risks.services.assessment import assess_risk
 from risks.services.audit import build_event, changes_between, record, values_of
-from risks.services.tally import count_level_change
+from risks.services.tally import Deltas, add_to_tally, level_step
 
 EDITABLE_FIELDS = (
-    "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh", "consequence_en", "consequence_zh",
-    "category", "subcategory", "owner", "strategy", "next_review_date",
+    "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh",
+    "consequence_en", "consequence_zh", "category", "subcategory", "owner", "strategy", "next_review_date",
     "frequency_kind", "frequency_low", "frequency_high", "impact_low", "impact_likely", "impact_high",
 )  # fmt: skip
-_SEARCHED = frozenset(name for name in EDITABLE_FIELDS if name.endswith(("_en", "_zh")))
 REVIEW_AFTER = timedelta(days=30)
 """When a new risk is due for its first review, unless somebody says otherwise."""
+BATCH = 200
+"""Rows written by one statement."""
 
 
 @transaction.atomic
@@ -56,12 +60,14 @@ def create_risk(
         state=State.OPEN if by.is_manager else State.DRAFT,
         created_by=by.user, logged_at=at, updated_at=at, **values,
     )  # fmt: skip
+    if risk.is_active:
+        risk.next_review_date = risk.next_review_date or _first_review(at)
     _save(risk)
     StateChange.objects.create(
         risk=risk, register=register, to_state=risk.state, moved_by=by.user, moved_at=at
     )
     if risk.is_active:
-        count_level_change(register.pk, at, None, 0)
+        add_to_tally(register.pk, level_step(at, None, 0))
     record(Verb.CREATED, risk, by=by, risk=risk, at=at)
     for kind, (probability, impact) in (positions or {}).items():
         assess_risk(risk, kind, probability, impact, by=by, reason=reason, at=at)
@@ -146,7 +152,7 @@ def move_risk(
     rules.check_can_move_risk(by, risk, move)
     reason, at = reason or Text(), at or timezone.now()
     _check_demands(risk, move, reason, approver, until, timezone.localdate(at))
-    _enter_state(risk, move.to_state, by, reason, at)
+    _enter_state([risk], move.to_state, by, reason, at)
     if move.needs_approval and approver and until:
         acceptance = Acceptance(
             risk=risk, approver=approver, until_date=until, accepted_by=by.user, accepted_at=at,
@@ -166,7 +172,7 @@ def _check_demands(
         return
     if approver is None:
         raise Invalid(_("Say who approves the acceptance."), field="approver")
-    if not approver.memberships.filter(team_id=risk.team_id, role__in=rules.MANAGERS).exists():
+    if not approver.memberships.filter(team_id=risk.team_id, role__in=MANAGERS).exists():
         raise Invalid(_("Only a manager or administrator of the team can approve."), field="approver")
     if until is None:
         raise Invalid(_("An acceptance needs an end date; after it the risk is open again."), field="until")
@@ -174,42 +180,60 @@ def _check_demands(
         raise Invalid(_("The end date must lie in the future."), field="until")
 
 
-def _enter_state(risk: Risk, to_state: State, by: Actor, reason: Text, at: datetime) -> None:
-    """Write one change of state with all that follows from it. The caller has checked and locked."""
-    from_state, counted = risk.state, risk.is_active
+def _enter_state(risks: Sequence[Risk], to_state: State, by: Actor, reason: Text, at: datetime) -> None:
+    """Write a change of state with all that follows from it; for many risks the same queries as for one.
+
+    The caller has checked and locked them.
+    """
+    changes: list[StateChange] = []
+    events: list[AuditEvent] = []
+    deltas: defaultdict[int, Deltas] = defaultdict(Counter)
+    for risk in risks:
+        from_state, before = risk.state, _counted_level(risk)
+        _set_state(risk, to_state, at)
+        deltas[risk.register_id].update(level_step(at, before, _counted_level(risk)))
+        changes.append(
+            StateChange(
+                risk=risk, register_id=risk.register_id, from_state=from_state, to_state=to_state,
+                moved_by=by.user, moved_at=at, **reason.columns("reason"),
+            )
+        )  # fmt: skip
+        events.append(
+            build_event(
+                Verb.MOVED, risk, by=by, risk=risk, reason=str(reason), at=at,
+                changes={"state": [from_state, to_state]},
+            )
+        )  # fmt: skip
+    Risk.objects.bulk_update(
+        risks, ["state", "strategy", "next_review_date", "version", "updated_at"], batch_size=BATCH
+    )
+    StateChange.objects.bulk_create(changes, batch_size=BATCH)
+    AuditEvent.objects.bulk_create(events, batch_size=BATCH)
+    if to_state != State.ACCEPTED:
+        Acceptance.objects.filter(risk__in=risks, ended_at=None).update(ended_at=at)
+    for register_id in sorted(deltas):
+        add_to_tally(register_id, deltas[register_id])
+
+
+def _set_state(risk: Risk, to_state: State, at: datetime) -> None:
+    if to_state == State.CLOSED:
+        risk.next_review_date = None
+    elif to_state == State.ACCEPTED:
+        risk.strategy = Strategy.ACCEPT
+    elif risk.state in (State.DRAFT, State.CLOSED):
+        risk.next_review_date = risk.next_review_date or _first_review(at)
     risk.state = to_state
     risk.version += 1
     risk.updated_at = at
-    fields = ["state", "version", "updated_at"]
-    if to_state == State.CLOSED:
-        risk.next_review_date = None
-        fields.append("next_review_date")
-    elif to_state == State.ACCEPTED:
-        risk.strategy = Strategy.ACCEPT
-        fields.append("strategy")
-    elif from_state in (State.DRAFT, State.CLOSED) and risk.next_review_date is None:
-        risk.next_review_date = timezone.localdate(at) + REVIEW_AFTER
-        fields.append("next_review_date")
-    risk.save(update_fields=fields)
-    if from_state == State.ACCEPTED:
-        Acceptance.objects.filter(risk=risk, ended_at=None).update(ended_at=at)
-    StateChange.objects.create(
-        risk=risk, register_id=risk.register_id, from_state=from_state, to_state=to_state,
-        moved_by=by.user, moved_at=at, **reason.columns("reason"),
-    )  # fmt: skip
-    level = risk.residual_level or 0
-    count_level_change(
-        risk.register_id, at, level if counted else None, level if to_state in ACTIVE_STATES else None
-    )
-    record(
-        Verb.MOVED,
-        risk,
-        by=by,
-        risk=risk,
-        reason=str(reason),
-        at=at,
-        changes={"state": [from_state, to_state]},
-    )
+
+
+def _first_review(at: datetime) -> date:
+    return timezone.localdate(at) + REVIEW_AFTER
+
+
+def _counted_level(risk: Risk) -> int | None:
+    """The level under which the tally counts the risk: 0 if unassessed, None if it does not count."""
+    return (risk.residual_level or 0) if risk.is_active else None
 
 
 @transaction.atomic
@@ -245,11 +269,18 @@ def bulk_update_risks(
     if values:
         _write_values(risks, values, by)
     if move:
-        if move.needs_reason and not reason:
-            raise Invalid(_("Give a reason; it stays with the risk."), field="reason")
-        for risk in risks:
-            _enter_state(risk, move.to_state, by, reason or Text(), timezone.now())
+        _check_demands_of_many(move, reason)
+        _enter_state(risks, move.to_state, by, reason or Text(), timezone.now())
     return len(risks)
+
+
+def _check_demands_of_many(move: Move, reason: Text | None) -> None:
+    if move.needs_approval:
+        raise Invalid(
+            _("Accept risks one by one: each acceptance has its own reason, approver and end date.")
+        )
+    if move.needs_reason and not reason:
+        raise Invalid(_("Give a reason; it stays with the risk."), field="reason")
 
 
 def _check_all_can(risks: Iterable[Risk], by: Actor, move: Move | None) -> None:
@@ -271,29 +302,38 @@ def _check_all_can(risks: Iterable[Risk], by: Actor, move: Move | None) -> None:
 
 def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> None:
     now = timezone.now()
+    watched = {*values, "subcategory"} if "category" in values else set(values)
     changed: list[Risk] = []
     events: list[AuditEvent] = []
     for risk in risks:
-        before = values_of(risk, values)
+        before = values_of(risk, watched)
         for name, value in values.items():
             setattr(risk, name, value)
-        changes = changes_between(before, values_of(risk, values))
+        if "subcategory" in values:
+            _check_subcategory(risk)
+        elif risk.subcategory and risk.subcategory.parent_id != risk.category_id:
+            risk.subcategory = None  # it belonged to the category before
+        changes = changes_between(before, values_of(risk, watched))
         if changes:
             risk.version += 1
             risk.updated_at = now
             changed.append(risk)
             events.append(build_event(Verb.CHANGED, risk, by=by, risk=risk, changes=changes, at=now))
-    Risk.objects.bulk_update(changed, [*values, "version", "updated_at"], batch_size=200)
-    AuditEvent.objects.bulk_create(events)
+    Risk.objects.bulk_update(changed, [*watched, "version", "updated_at"], batch_size=BATCH)
+    AuditEvent.objects.bulk_create(events, batch_size=BATCH)
 
 
 @transaction.atomic
-def expire_acceptances(on: date, *, by_way_of: rules.Origin = rules.Origin.COMMAND) -> int:
+def expire_acceptances(on: date, *, by_way_of: Origin = Origin.COMMAND) -> int:
     """Reopen accepted risks whose acceptance ended before the day; they are due for review at once."""
     ended = Acceptance.objects.filter(ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED)
-    risks = list(Risk.objects.select_for_update(of=("self",)).filter(acceptances__in=ended).order_by("pk"))
+    risks = list(
+        Risk.objects.select_for_update(of=("self",)).filter(acceptances__in=ended).order_by("team_id", "pk")
+    )
     reason = Text("The acceptance has ended.", "风险接受期限已满。")
-    for risk in risks:
-        _enter_state(risk, State.OPEN, Actor.system(risk.team_id, by_way_of), reason, timezone.now())
-        Risk.objects.filter(pk=risk.pk).update(next_review_date=on)
+    for team_id, ended_risks in groupby(risks, attrgetter("team_id")):
+        batch = list(ended_risks)
+        for risk in batch:
+            risk.next_review_date = on
+        _enter_state(batch, State.OPEN, Actor.system(team_id, by_way_of), reason, timezone.now())
     return len(risks)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from datetime import date, datetime
+from typing import TypeAlias
 
 from django.db import transaction
 from django.db.models import F
@@ -13,21 +13,29 @@ from django.utils import timezone
 from risks.enums import ACTIVE_STATES, Kind
 from risks.models import Assessment, LevelTally, Register, StateChange
 
+Deltas: TypeAlias = Counter[tuple[date, int]]
+"""Net changes of the number of risks by month (its first day) and level."""
+
 
 def month_of(moment: datetime) -> date:
     return timezone.localdate(moment).replace(day=1)
 
 
-def count_level_change(register_id: int, at: datetime, before: int | None, after: int | None) -> None:
-    """One risk left the level `before` for `after`; None: it did not count. Runs inside the act's transaction."""
-    if before != after:
-        counts = Counter({level: step for level, step in ((before, -1), (after, 1)) if level is not None})
-        count_level_changes(register_id, {(month_of(at), level): step for level, step in counts.items()})
+def level_step(at: datetime, before: int | None, after: int | None) -> Deltas:
+    """What one risk's step from a level to another adds to the tally; None: it does not count there."""
+    step: Deltas = Counter()
+    if before is not None:
+        step[month_of(at), before] -= 1
+    if after is not None:
+        step[month_of(at), after] += 1
+    return step
 
 
-def count_level_changes(register_id: int, deltas: Mapping[tuple[date, int], int]) -> None:
-    """Add `deltas`, keyed by month and level, to the tally of the register."""
-    for (month, level), delta in deltas.items():
+def add_to_tally(register_id: int, deltas: Deltas) -> None:
+    """Add to the tally of a register, inside the transaction of the act; always in the same order of rows."""
+    for (month, level), delta in sorted(deltas.items()):
+        if not delta:
+            continue
         key = {"register_id": register_id, "month_date": month, "level": level}
         if not LevelTally.objects.filter(**key).update(delta=F("delta") + delta):
             tally, created = LevelTally.objects.get_or_create(**key, defaults={"delta": delta})
@@ -62,7 +70,7 @@ def tally_from_history(register: Register) -> dict[tuple[date, int], int]:
     ]
     states: dict[int, str] = {}
     levels: dict[int, int] = {}
-    deltas: Counter[tuple[date, int]] = Counter()
+    deltas: Deltas = Counter()
     for at, _order, risk_id, state, level in sorted(events, key=lambda event: event[:2]):
         before = levels.get(risk_id, 0) if states.get(risk_id) in ACTIVE_STATES else None
         if state:
@@ -70,9 +78,5 @@ def tally_from_history(register: Register) -> dict[tuple[date, int], int]:
         else:
             levels[risk_id] = level
         after = levels.get(risk_id, 0) if states.get(risk_id) in ACTIVE_STATES else None
-        if before != after:
-            if before is not None:
-                deltas[month_of(at), before] -= 1
-            if after is not None:
-                deltas[month_of(at), after] += 1
+        deltas.update(level_step(at, before, after))
     return {key: delta for key, delta in deltas.items() if delta}

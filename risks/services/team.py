@@ -66,7 +66,7 @@ def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Regi
 
 @transaction.atomic
 def update_register(register: Register, values: Mapping[str, Any], *, by: Actor) -> Register:
-    """Change a register. Its matrix stays once something is scored on it, or old scores would lose their meaning."""
+    """Change a register. Its matrix stays once something is scored on it: old scores keep their meaning."""
     rules.check_can_administer(by)
     current = Register.objects.select_for_update(of=("self",)).select_related("matrix").get(pk=register.pk)
     if "matrix" in values and values["matrix"] != current.matrix and has_assessments(current):
