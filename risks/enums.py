@@ -104,6 +104,15 @@ class MitigationState(TextChoices):
 PENDING_MITIGATION_STATES = (MitigationState.PLANNED, MitigationState.UNDER_WAY)
 
 
+class Moved(TextChoices):
+    """What became of a risk in the last days."""
+
+    NEW = "new", pgettext_lazy("change", "New")
+    CLOSED = "closed", pgettext_lazy("change", "Closed")
+    UP = "up", pgettext_lazy("change", "Up")
+    DOWN = "down", pgettext_lazy("change", "Down")
+
+
 class BadWhen(TextChoices):
     ABOVE = "above", _("Bad when above")
     BELOW = "below", _("Bad when below")
