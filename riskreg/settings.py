@@ -139,6 +139,11 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "risks.accounts.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "risks.forms.account.LoginForm",
+    "change_password": "risks.forms.account.ChangePasswordForm",
+    "reset_password": "risks.forms.account.ResetPasswordForm",
+}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]

@@ -65,7 +65,8 @@ def money(amount: Decimal | float | None, currency: str) -> str:
     symbol = _SYMBOLS.get(currency, currency + "\N{NO-BREAK SPACE}")
     for size, unit in _units():
         if abs(value) >= size:
-            return f"{symbol}{_short(value / size)}{unit}"
+            space = "" if is_chinese() else "\N{NO-BREAK SPACE}"
+            return f"{symbol}{_short(value / size)}{space}{unit}"
     return f"{symbol}{_short(value)}"
 
 
@@ -73,9 +74,9 @@ def _units() -> list[tuple[float, str]]:
     if is_chinese():
         return [(1e8, "亿"), (1e4, "万")]
     return [
-        (1e9, pgettext("billions, after a number", "\N{NO-BREAK SPACE}bn")),
-        (1e6, pgettext("millions, after a number", "\N{NO-BREAK SPACE}m")),
-        (1e3, pgettext("thousands, after a number", "\N{NO-BREAK SPACE}k")),
+        (1e9, pgettext("billions, after a number", "bn")),
+        (1e6, pgettext("millions, after a number", "m")),
+        (1e3, pgettext("thousands, after a number", "k")),
     ]
 
 

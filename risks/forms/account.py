@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account import forms as accounts
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -11,9 +12,27 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import Theme
-from risks.forms.renderer import Form
+from risks.forms.renderer import Form, StyledMixin
 from risks.models import User
 from risks.models.translated import Text
+
+
+class _Styled(StyledMixin):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.style_widgets()
+
+
+class LoginForm(_Styled, accounts.LoginForm):  # type: ignore[misc]
+    """allauth's, in our look."""
+
+
+class ChangePasswordForm(_Styled, accounts.ChangePasswordForm):  # type: ignore[misc]
+    """allauth's, in our look."""
+
+
+class ResetPasswordForm(_Styled, accounts.ResetPasswordForm):  # type: ignore[misc]
+    """allauth's, in our look."""
 
 
 class ProfileForm(Form):

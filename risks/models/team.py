@@ -63,11 +63,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def initials(self) -> str:
         """Up to two letters for the avatar: of a Chinese name its last two characters."""
-        words = str(self).split("@")[0].split()
-        if len(words) > 1:
-            return (words[0][0] + words[-1][0]).upper()
-        word = words[0] if words else "?"
-        return word[:2].upper() if word.isascii() else word[-2:]
+        words = re.findall(r"[^\W_]+", str(self).split("@")[0]) or ["?"]
+        if words[-1].isascii():
+            return "".join(word[0] for word in (words[0], words[-1])[: len(words)]).upper()
+        return words[-1][-2:]
 
 
 class Team(models.Model):
