@@ -135,13 +135,6 @@ PACKAGES = (
         build_sprite,
     ),
     Package(
-        "htmx.org",
-        "2.0.10",
-        "sha512-kdeJe7ZVwaS6QMz/ebBIVtZdpwen6L0OQ5GOhPV9MKBb196TCZeZu4yA7ZIQsaLKv7EpXz+So7KSXNuHXhj7Cw==",
-        "0BSD",
-        {"dist/htmx.min.js": f"{VENDOR}/htmx/htmx.min.js", "LICENSE": f"{VENDOR}/htmx/LICENSE"},
-    ),
-    Package(
         "axe-core",
         "4.14.1",
         "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
