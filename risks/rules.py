@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from risks.enums import MANAGERS, WRITERS, Origin, Role, State
 from risks.exceptions import NotAllowed
-from risks.models import Membership, Mitigation, Risk, User
+from risks.models import Membership, Mitigation, Register, Risk, User
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,16 @@ def _check_own_team(actor: Actor, team_id: int) -> None:
 # --- risks
 
 
-def check_can_propose_risk(actor: Actor) -> None:
+def check_can_propose_risk(actor: Actor, register: Register | None = None) -> None:
+    """Without a register: whether in any of the team."""
+    if register:
+        _check_own_team(actor, register.team_id)
     if actor.role not in WRITERS:
         raise NotAllowed(_("Readers cannot log risks. Ask an administrator of the team for another role."))
 
 
-def can_propose_risk(actor: Actor) -> bool:
-    return allows(check_can_propose_risk, actor)
+def can_propose_risk(actor: Actor, register: Register | None = None) -> bool:
+    return allows(check_can_propose_risk, actor, register)
 
 
 def check_can_edit_risk(actor: Actor, risk: Risk) -> None:
@@ -199,10 +202,13 @@ def can_edit_mitigation(actor: Actor, mitigation: Mitigation) -> bool:
 # --- registers and team
 
 
-def check_can_administer(actor: Actor) -> None:
+def check_can_administer(actor: Actor, register: Register | None = None) -> None:
+    """The team, or one register of it."""
+    if register:
+        _check_own_team(actor, register.team_id)
     if actor.role != Role.ADMINISTRATOR:
         raise NotAllowed(_("Only an administrator of the team can do this."))
 
 
-def can_administer(actor: Actor) -> bool:
-    return allows(check_can_administer, actor)
+def can_administer(actor: Actor, register: Register | None = None) -> bool:
+    return allows(check_can_administer, actor, register)

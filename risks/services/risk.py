@@ -52,7 +52,7 @@ def create_risk(
 
     Raises NotAllowed, or ValidationError with the fields at fault.
     """
-    rules.check_can_propose_risk(by)
+    rules.check_can_propose_risk(by, register)
     at = at or timezone.now()
     number = _take_number(register)
     risk = Risk(

@@ -56,8 +56,8 @@ def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership
 
 @transaction.atomic
 def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Register:
-    rules.check_can_administer(by)
     register = Register(team=team, **values)
+    rules.check_can_administer(by, register)
     register.full_clean()
     register.save()
     record(Verb.CREATED, register, by=by, register=register)
@@ -67,7 +67,7 @@ def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Regi
 @transaction.atomic
 def update_register(register: Register, values: Mapping[str, Any], *, by: Actor) -> Register:
     """Change a register. Its matrix stays once something is scored on it: old scores keep their meaning."""
-    rules.check_can_administer(by)
+    rules.check_can_administer(by, register)
     current = Register.objects.select_for_update(of=("self",)).select_related("matrix").get(pk=register.pk)
     if "matrix" in values and values["matrix"] != current.matrix and has_assessments(current):
         raise Invalid(
