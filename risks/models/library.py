@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from risks.enums import BadWhen, Frequency, MitigationKind, Strategy, Tone
 from risks.models.team import Team
 from risks.models.translated import Translated
+
+# A comparison with NULL is neither true nor false, and a check lets that pass: both ends have to be named.
+GIVEN_FREQUENCY = models.Q(frequency_low__isnull=False, frequency_high__isnull=False)
+GIVEN_IMPACT = models.Q(impact_low__isnull=False, impact_likely__isnull=False, impact_high__isnull=False)
 
 Entry = TypeVar("Entry", "Category", "Template")
 
@@ -139,7 +144,8 @@ class Template(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(frequency_low=None, frequency_high=None)
-                | models.Q(frequency_low__gte=0, frequency_high__gte=models.F("frequency_low")),
+                | GIVEN_FREQUENCY
+                & models.Q(frequency_low__gte=0, frequency_high__gte=models.F("frequency_low")),
                 name="risks_template_frequency_range",
                 violation_error_message=_("Give both ends of the frequency, the lower one first."),
             ),
@@ -148,11 +154,12 @@ class Template(models.Model):
                 | models.Q(frequency_high=None)
                 | models.Q(frequency_high__lte=1),
                 name="risks_template_probability_share",
-                violation_error_message=_("A yearly probability lies between 0 and 1; 0.2 is 20 %."),
+                violation_error_message=_("A yearly probability lies between 0 and 1; 0.2 is one in five."),
             ),
             models.CheckConstraint(
                 condition=models.Q(impact_low=None, impact_likely=None, impact_high=None)
-                | models.Q(
+                | GIVEN_IMPACT
+                & models.Q(
                     impact_low__gt=0,
                     impact_likely__gte=models.F("impact_low"),
                     impact_high__gte=models.F("impact_likely"),
@@ -166,6 +173,13 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} · {self.title}"
+
+    def clean(self) -> None:
+        """The subcategory is one of the category's, and the category the team's or everybody's."""
+        if self.category_id and self.category.team_id not in (None, self.team_id):
+            raise ValidationError({"category": _("This category belongs to another team.")})
+        if self.subcategory is not None and self.subcategory.parent_id != self.category_id:
+            raise ValidationError({"subcategory": _("Choose a subcategory of the chosen category.")})
 
 
 class TemplateMitigation(models.Model):

@@ -110,7 +110,7 @@ class Mitigation(models.Model):
             models.CheckConstraint(
                 condition=Q(progress__gte=0, progress__lte=100),
                 name="risks_mitigation_progress",
-                violation_error_message=_("Progress lies between 0 and 100 %."),
+                violation_error_message=_("Progress lies between 0 and 100."),
             ),
             models.CheckConstraint(
                 condition=Q(cost_amount=None) | Q(cost_amount__gte=0),

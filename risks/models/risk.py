@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import ACTIVE_STATES, Frequency, Level, State, Strategy
-from risks.models.library import Category, IndicatorBase, Template
+from risks.models.library import GIVEN_FREQUENCY, GIVEN_IMPACT, Category, IndicatorBase, Template
 from risks.models.register import Register
 from risks.models.team import Team, User
 from risks.models.translated import Translated
@@ -160,7 +160,7 @@ class Risk(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(frequency_low=None, frequency_high=None)
-                | Q(frequency_low__gte=0, frequency_high__gte=F("frequency_low")),
+                | GIVEN_FREQUENCY & Q(frequency_low__gte=0, frequency_high__gte=F("frequency_low")),
                 name="risks_risk_frequency_range",
                 violation_error_message=_("Give both ends of the frequency, the lower one first."),
             ),
@@ -169,11 +169,12 @@ class Risk(models.Model):
                 | Q(frequency_high=None)
                 | Q(frequency_high__lte=1),
                 name="risks_risk_probability_share",
-                violation_error_message=_("A yearly probability lies between 0 and 100 %."),
+                violation_error_message=_("A yearly probability cannot be above one hundred per cent."),
             ),
             models.CheckConstraint(
                 condition=Q(impact_low=None, impact_likely=None, impact_high=None)
-                | Q(
+                | GIVEN_IMPACT
+                & Q(
                     impact_low__gt=0, impact_likely__gte=F("impact_low"), impact_high__gte=F("impact_likely")
                 ),
                 name="risks_risk_impact_range",
