@@ -18,8 +18,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class Backend(AuthenticationBackend):
+    """Accounts of the demonstration are nobody's outside demonstration mode, also with an older session."""
+
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        if not settings.DEMO and str(credentials.get("email", "")).lower().strip().endswith(DOMAIN):
+            self._mitigate_timing_attack(credentials.get("password", ""))
+            return None
+        return super().authenticate(request, **credentials)
+
     def user_can_authenticate(self, user: Any) -> bool:
-        """Active people; those of the demonstration in demonstration mode only, also with an older session."""
-        return bool(super().user_can_authenticate(user)) and (
-            settings.DEMO or not user.email.endswith(DOMAIN)
-        )
+        ghost = user.email.endswith(DOMAIN) and not settings.DEMO
+        return not ghost and bool(super().user_can_authenticate(user))

@@ -12,10 +12,10 @@ from risks.models import Risk, Team
 
 @dataclass(frozen=True)
 class RegisterFigures:
-    counted: int  # active risks
-    high: int  # active and high or critical
-    unassessed: int
-    drafts: int
+    counted: int = 0  # active risks
+    high: int = 0  # active and high or critical
+    unassessed: int = 0
+    drafts: int = 0
 
 
 def register_figures(team: Team) -> dict[int, RegisterFigures]:

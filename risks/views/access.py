@@ -36,6 +36,11 @@ class Scope:
         return self.actor.user
 
     @property
+    def register_key(self) -> str:
+        """Of the chosen register, for links that keep the choice; empty for all."""
+        return self.register.key if self.register else ""
+
+    @property
     def shown_registers(self) -> list[Register]:
         return [self.register] if self.register else self.registers
 

@@ -13,7 +13,7 @@ from risks.exceptions import Invalid
 from risks.forms.register import RegisterForm
 from risks.htmx import render_page
 from risks.models import Register
-from risks.queries.register import register_figures
+from risks.queries.register import RegisterFigures, register_figures
 from risks.services.team import REGISTER_FIELDS, create_register, update_register
 from risks.views.access import Scope, team_view
 
@@ -22,7 +22,7 @@ from risks.views.access import Scope, team_view
 def register_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Every register with its figures."""
     figures = register_figures(scope.team)
-    rows = [(register, figures.get(register.pk)) for register in scope.registers]
+    rows = [(register, figures.get(register.pk, RegisterFigures())) for register in scope.registers]
     return render_page(request, "risks/register/list.html", {"rows": rows})
 
 
