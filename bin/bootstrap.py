@@ -1,4 +1,4 @@
-"""What bin/run, bin/test and bin/check do, on a machine that has nothing but Python 3.11 or later.
+"""What bin/run, bin/test, bin/check and bin/bench do, on a machine that has nothing but Python 3.11 or later.
 
 Standard library only. Each gets the machine ready (see machine.py), which takes no time when it is ready
 already, and then starts the register, the test suite or the gates.
@@ -321,6 +321,17 @@ def gates() -> dict[str, list[str]]:
     }
 
 
+# --- bin/bench
+
+
+def bench(options: argparse.Namespace) -> int:
+    """Measure how fast the pages are; the arguments are those of tests/benchmarks."""
+    ensure_pango()
+    ensure_venv(DEV_LOCK)
+    command = [PYTHON, "-m", "tests.benchmarks", *options.arguments]
+    return attend(subprocess.Popen(command, cwd=ROOT, env=clean_environment()))
+
+
 # --- the command line
 
 
@@ -342,6 +353,8 @@ def parse(command: str, arguments: Sequence[str]) -> argparse.Namespace:
         options, rest = parser.parse_known_args(arguments)
         options.arguments = rest
         return options
+    if command == "bench":
+        return argparse.Namespace(arguments=list(arguments))
     if command == "check":
         parser.description = "Run every gate that a change has to pass besides the tests."
     return parser.parse_args(arguments)
@@ -364,7 +377,7 @@ def main(command: str, arguments: Sequence[str]) -> int:
     options = parse(command, arguments)
     listen_to_signals()
     try:
-        return {"run": run, "test": test, "check": check}[command](options)
+        return {"run": run, "test": test, "check": check, "bench": bench}[command](options)
     except (UserError, OSError) as error:
         print(f"\nbin/{command}: {error}", file=sys.stderr, flush=True)
         return 1

@@ -1,0 +1,29 @@
+"""Counts the queries of each request; the benchmark reads the number from a header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+
+HEADER = "X-Queries"
+
+
+class CountQueriesMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        count = 0
+
+        def counted(execute: Callable[..., Any], *args: Any) -> Any:
+            nonlocal count
+            count += 1
+            return execute(*args)
+
+        with connection.execute_wrapper(counted):
+            response = self.get_response(request)
+        response[HEADER] = str(count)
+        return response
