@@ -1,0 +1,88 @@
+"""axe finds nothing: on every page, in both languages and themes, wide and narrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+from playwright.sync_api import Page
+
+PAGES = {
+    "overview": "/t/demo/",
+    "overview of a register": "/t/demo/?register=VOICE",
+    "risks": "/t/demo/risks/",
+    "risks, filtered to none": "/t/demo/risks/?q=zzzzz",
+    "risks, wrong filter": "/t/demo/risks/?level=nonsense",
+    "risk": "/t/demo/risks/VOICE-1/",
+    "accepted risk": "/t/demo/risks/?state=accepted",
+    "edit risk": "/t/demo/risks/VOICE-1/edit/",
+    "score risk": "/t/demo/risks/VOICE-1/assess/",
+    "close risk": "/t/demo/risks/VOICE-1/move/close/",
+    "new risk": "/t/demo/risks/new/",
+    "new risk from a template": "/t/demo/risks/new/?template=1",
+    "new mitigation": "/t/demo/risks/VOICE-1/mitigations/new/",
+    "matrix": "/t/demo/matrix/",
+    "matrix with arrows": "/t/demo/matrix/?register=VOICE&kind=inherent&arrows=1",
+    "mitigations": "/t/demo/mitigations/",
+    "mitigation board": "/t/demo/mitigations/?view=board",
+    "reports": "/t/demo/reports/",
+    "library": "/t/demo/library/",
+    "library template": "/t/demo/library/1/",
+    "registers": "/t/demo/registers/",
+    "new register": "/t/demo/registers/new/",
+    "profile": "/me/",
+    "change password": "/accounts/password/change/",
+    "not found": "/t/demo/risks/VOICE-999/",
+}
+LOOKS = list(product(("en", "zh-hans"), ("light", "dark"), (1280, 390)))
+RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(result =>
+    result.violations.map(v => `${v.id}: ${v.nodes.map(n => n.target.join(" ")).join(" | ")}`))"""
+
+
+def _violations(page: Page, address: str, axe_source: str) -> list[str]:
+    page.goto(address)
+    page.evaluate(axe_source)
+    return [f"{address} {violation}" for violation in page.evaluate(RUN)]
+
+
+@pytest.mark.parametrize(("language", "theme", "width"), LOOKS, ids=lambda value: str(value))
+def test_pages_have_no_axe_violation(
+    open_as: Callable[..., Page], axe_source: str, language: str, theme: str, width: int
+) -> None:
+    page = open_as("administrator", language=language, theme=theme, width=width, bypass_csp=True)
+    found = [each for address in PAGES.values() for each in _violations(page, address, axe_source)]
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_sign_in_page_has_no_axe_violation(
+    open_as: Callable[..., Page], axe_source: str, language: str, width: int
+) -> None:
+    page = open_as(None, language=language, width=width, bypass_csp=True)
+    assert _violations(page, "/accounts/login/", axe_source) == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_pages_are_not_wider_than_the_screen(open_as: Callable[..., Page], language: str) -> None:
+    page = open_as("administrator", language=language, width=390)
+    wide = []
+    for address in PAGES.values():
+        page.goto(address)
+        if page.evaluate("document.documentElement.scrollWidth") > 390:
+            wide.append(address)
+    assert wide == []
+
+
+def test_pages_load_without_an_error_in_the_console(open_as: Callable[..., Page]) -> None:
+    """Also: the content security policy blocks nothing that a page needs."""
+    page = open_as("administrator")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    for name, address in PAGES.items():
+        if name in ("not found", "risks, wrong filter"):
+            continue  # their status is an error, which the console tells
+        page.goto(address)
+    assert errors == []
