@@ -1,0 +1,125 @@
+"""What the modules of the admin share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+
+FIELD_OF_CONSTRAINT = {
+    "risks_category_key_once": "key",
+    "risks_category_has_name": "name_en",
+    "risks_category_not_its_parent": "parent",
+    "risks_template_code_once": "code",
+    "risks_template_has_title": "title_en",
+    "risks_template_frequency_range": "frequency_low",
+    "risks_template_probability_share": "frequency_high",
+    "risks_template_impact_range": "impact_low",
+    "risks_templatemitigation_has_title": "title_en",
+    "risks_templatemitigation_has_trigger": "trigger_en",
+    "risks_templateindicator_has_name": "name_en",
+    "risks_templateindicator_thresholds": "red",
+    "risks_matrix_version_once": "key",
+    "risks_matrix_has_name": "name_en",
+    "risks_matrixstep_range": "high",
+    "risks_matrixstep_has_name": "name_en",
+    "risks_matrixlevel_has_name": "name_en",
+    "risks_team_has_name": "name_en",
+    "risks_register_key_once": "key",
+    "risks_register_has_name": "name_en",
+    "risks_register_budget_positive": "budget_amount",
+    "risks_membership_once": "user",
+    "risks_user_email_once": "email",
+}
+"""The field to mend when a constraint is broken; its message stands there instead of on top of the form."""
+
+
+class FieldErrors:
+    """A mixin of model forms: puts the message of a broken constraint at the field it speaks of."""
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        if field is None and hasattr(error, "error_dict"):
+            error = ValidationError(self._at_fields(error.error_dict))
+        super().add_error(field, error)  # type: ignore[misc]
+
+    def _at_fields(self, errors: dict[str, list[ValidationError]]) -> dict[str, list[ValidationError]]:
+        constraints = self._meta.model._meta.constraints  # type: ignore[attr-defined]
+        fields = {str(c.violation_error_message): FIELD_OF_CONSTRAINT.get(c.name, "") for c in constraints}
+        moved: dict[str, list[ValidationError]] = {}
+        for name, found in errors.items():
+            for error in found:
+                place = fields.get(str(error.message), "") if name == NON_FIELD_ERRORS else name
+                place = place if place in self.fields else NON_FIELD_ERRORS  # type: ignore[attr-defined]
+                moved.setdefault(place, []).append(error)
+        return moved
+
+
+class ModelForm(FieldErrors, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    pass
+
+
+class ModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Texts in both languages side by side: name the pair of fields in one tuple of a fieldset."""
+
+    form = ModelForm
+    formfield_overrides = {models.TextField: {"widget": forms.Textarea(attrs={"rows": 3})}}
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return in_its_language(super().formfield_for_dbfield(db_field, request, **kwargs), db_field)
+
+
+class TabularInline(admin.TabularInline):  # type: ignore[type-arg]
+    """Compact rows; one empty row is there without JavaScript too."""
+
+    form = ModelForm
+    extra = 1
+    formfield_overrides = {models.CharField: {"widget": forms.Textarea(attrs={"rows": 2})}}
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        return in_its_language(super().formfield_for_dbfield(db_field, request, **kwargs), db_field)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A list of rows of all teams, so only for superusers, and only to look at: nobody writes here."""
+
+    show_full_result_count = False
+    actions = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)  # type: ignore[union-attr]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def in_its_language(field: Any, db_field: models.Field[Any, Any]) -> Any:
+    """Marks the input of a Chinese text as Chinese, for fonts and screen readers."""
+    if field is not None and db_field.name.endswith("_zh"):
+        field.widget.attrs["lang"] = "zh-Hans"
+    return field
+
+
+def count_of(model: type[models.Model], field: str) -> Coalesce:
+    """How many rows of the model point by `field` at the row of the list: an annotation without a join."""
+    rows = (
+        model._default_manager.filter(**{field: models.OuterRef("pk")})
+        .order_by()
+        .values(field)
+        .annotate(number=models.Count("pk"))
+        .values("number")
+    )
+    return Coalesce(models.Subquery(rows), 0)
