@@ -1,26 +1,41 @@
 """Lists as tables: columns and ordering by django-tables2, rows written lean.
 
-The library's own template spends half a millisecond on a row, because every cell is a bound object with computed
-attributes. Here a cell is the return value of one method, `cell_<column>(record)`.
+The library's own template spends half a millisecond on a row, because every cell is a bound object with
+computed attributes. Here a cell is the return value of one method, `cell_<column>(record)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import date
+from functools import cache, cached_property
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import django_tables2
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django_tables2 import Column
+
+from risks import formatting, rules
+from risks.enums import State, Strategy
+from risks.models import Category, Register, Risk, User
+from risks.models.risk import RiskQuerySet
+from risks.models.translated import record_language
+from risks.quant.matrix import rank
+from risks.queries.changes import window_start
+from risks.queries.matrix import LoadedMatrix, load_matrix
+from risks.queries.risk_list import Options, mitigation_counts, net_movements, people_by_id
+from risks.rules import Actor
 
 Text = str | Promise
 
@@ -36,7 +51,7 @@ class Address:
     params: QueryDict
 
     def url(self, **changes: str | Sequence[str]) -> str:
-        """The same list with these parameters changed; an empty value takes one away. The page starts over."""
+        """The same list with these parameters changed, an empty value taken away, from the first page on."""
         query = {name: values for name, values in self.params.lists() if name != "page"}
         for name, value in changes.items():
             query[name] = [value] if isinstance(value, str) else list(value)
@@ -74,9 +89,9 @@ class Ordered(django_tables2.data.TableQuerysetData):
 class ListTable(django_tables2.Table):
     """The base of every list: `templates/_shared/table.html` draws it, `_pager.html` its pages.
 
-    Reads sort, columns, density, per_page and page from the address. What makes no sense there is in `errors`, by
-    parameter, and then there are no rows. A subclass declares columns (`attrs={"td": {"class": …}}` for every cell
-    of one), `cell_<column>(record)` for each, returning text or SafeString, and what `load` reads.
+    Reads sort, columns, density, per_page and page from the address. What makes no sense there is in
+    `errors`, by parameter, and then there are no rows. A subclass declares columns, a `cell_<column>(record)`
+    for each, returning text or SafeString, and what `load` reads.
     """
 
     default_sort: ClassVar[str]
@@ -228,4 +243,217 @@ class ListTable(django_tables2.Table):
         return f"{start}{inner}</tr>\n"
 
 
-__all__ = ["Address", "Column", "Head", "ListTable"]
+def _column(label: Text, *order_by: str, css: str = "") -> Column:
+    """A column that sorts by these fields; without any, not at all (an `order_<column>` method overrules)."""
+    return Column(
+        verbose_name=label, order_by=order_by or None, orderable=bool(order_by), attrs={"td": {"class": css}}
+    )
+
+
+class RiskTable(ListTable):
+    """The list of risks. Owner, state and next review lead to where they are changed, if one may."""
+
+    default_sort = "-level"
+    default_columns = (
+        "code", "title", "category", "owner", "level", "movement", "strategy", "state", "review",
+    )  # fmt: skip
+    required_columns = ("code", "title")
+    _fields = (
+        "team_id", "register_id", "number", "code", "title_en", "title_zh", "category_id", "subcategory_id",
+        "owner_id", "created_by_id", "state", "strategy", "next_review_date", "expected_loss", "updated_at",
+        "inherent_level", "inherent_score", "residual_level", "residual_score", "residual_rank",
+        "target_level", "target_score",
+    )  # fmt: skip
+
+    select = _column("")
+    code = _column(gettext_lazy("Code"), "register__key", "number", css="nowrap tabular")
+    title = _column(gettext_lazy("Title"), "title")
+    register = _column(gettext_lazy("Register"), "register__key", "number", css="nowrap")
+    category = _column(gettext_lazy("Category"), "category__position", "category__key")
+    subcategory = _column(gettext_lazy("Subcategory"), "category__position", "subcategory__position")
+    owner = _column(gettext_lazy("Owner"), "owner__name")
+    inherent = _column(pgettext_lazy("assessment", "Inherent"), "inherent_rank", css="nowrap")
+    level = _column(pgettext_lazy("assessment", "Residual"), "residual_rank", css="nowrap")
+    target = _column(pgettext_lazy("assessment", "Target"), "target_rank", css="nowrap")
+    movement = _column(gettext_lazy("30 days"), css="nowrap")
+    loss = _column(gettext_lazy("Expected loss a year"), "expected_loss", css="num nowrap")
+    strategy = _column(gettext_lazy("Strategy"), "strategy")
+    state = _column(gettext_lazy("State"), "state", css="nowrap")
+    review = _column(gettext_lazy("Next review"), "next_review_date", css="nowrap")
+    mitigations = _column(gettext_lazy("Open mitigations"), css="nowrap")
+    updated = _column(gettext_lazy("Last change"), "updated_at", css="nowrap")
+
+    def __init__(
+        self,
+        queryset: RiskQuerySet,
+        *,
+        address: Address,
+        actor: Actor,
+        registers: Sequence[Register],
+        options: Options,
+        today: date,
+    ) -> None:
+        """`registers` are those that `queryset` may hold risks of."""
+        without = [
+            *(() if rules.can_bulk_edit(actor) else ("select",)),
+            *(() if len(registers) > 1 else ("register",)),
+        ]
+        super().__init__(queryset, address=address, caption=_("Risks"), without=without)
+        self.actor, self.options, self.today = actor, options, today
+        self.registers = {register.pk: register for register in registers}
+        self.people: dict[int, User] = dict(options.people)
+        self.net: dict[int, int] = {}
+        self.counts: dict[int, tuple[int, int]] = {}
+        self.states = {value: str(label) for value, label in State.choices}
+        self.strategies = {"": "", **{value: str(label) for value, label in Strategy.choices}}
+        self.day = cache(formatting.day)
+        self.level_badge = cache(self._level_badge)
+
+    def load(self, queryset: QuerySet[Risk]) -> list[Risk]:
+        risks = list(queryset.only(*self._fields))
+        keys = [risk.pk for risk in risks]
+        owners = {risk.owner_id for risk in risks if risk.owner_id}
+        self.people |= people_by_id(owners - self.people.keys())
+        if self.columns["movement"].visible:
+            self.net = net_movements(keys, window_start(self.today))
+        if self.columns["mitigations"].visible:
+            self.counts = mitigation_counts(keys, self.today)
+        return risks
+
+    def row_class(self, record: Risk) -> str:
+        return "row-over" if record.state == State.CLOSED else ""
+
+    # --- orderings that are no plain column
+
+    def order_title(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
+        first, second = ("zh", "en") if record_language() == "zh" else ("en", "zh")
+        title = Coalesce(NullIf(f"title_{first}", Value("")), F(f"title_{second}"))
+        return risks.order_by(title.desc() if descending else title.asc()), True
+
+    def order_state(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
+        return risks.order_by(_listed("state", State.values, descending)), True
+
+    def order_strategy(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
+        return risks.order_by(_listed("strategy", Strategy.values, descending)), True
+
+    def order_review(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
+        day = F("next_review_date")
+        return risks.order_by(day.desc(nulls_last=True) if descending else day.asc(nulls_last=True)), True
+
+    # --- cells
+
+    def cell_select(self, risk: Risk) -> SafeString:
+        return format_html(
+            '<input class="form-check-input" type="checkbox" form="bulk" name="risk" value="{}"'
+            ' aria-label="{}">',
+            risk.pk, risk.code,
+        )  # fmt: skip
+
+    def cell_code(self, risk: Risk) -> str:
+        return risk.code
+
+    def cell_title(self, risk: Risk) -> SafeString:
+        lang: SafeString | str = ""
+        if not getattr(risk, f"title_{record_language()}"):
+            lang = format_html(' lang="{}"', "zh-hans" if risk.title_zh else "en")
+        return format_html(
+            '<a class="clip" href="{}{}/"{}>{}</a>', self.address.path, risk.code, lang, risk.title
+        )
+
+    def cell_register(self, risk: Risk) -> str:
+        return self.registers[risk.register_id].key
+
+    def cell_category(self, risk: Risk) -> str:
+        return self._category(risk.category_id)
+
+    def cell_subcategory(self, risk: Risk) -> str:
+        return self._category(risk.subcategory_id)
+
+    def cell_owner(self, risk: Risk) -> SafeString | str:
+        person = self.people.get(risk.owner_id or 0)
+        text = str(person) if person else format_html('<span class="muted">{}</span>', _("Nobody"))
+        return self._editable(risk, "owner", text, rules.can_edit_risk(self.actor, risk))
+
+    def cell_inherent(self, risk: Risk) -> SafeString:
+        return self.level_badge(risk.register_id, risk.inherent_level, risk.inherent_score)
+
+    def cell_level(self, risk: Risk) -> SafeString:
+        return self.level_badge(risk.register_id, risk.residual_level, risk.residual_score)
+
+    def cell_target(self, risk: Risk) -> SafeString:
+        return self.level_badge(risk.register_id, risk.target_level, risk.target_score)
+
+    def cell_movement(self, risk: Risk) -> SafeString | str:
+        """Up or down, and from which score."""
+        net = self.net.get(risk.pk, 0)
+        level, score = divmod(rank(risk.residual_level, risk.residual_score) - net, 1000)
+        before = self._matrix(risk.register_id).levels.get(level)
+        if not net or before is None:
+            return ""
+        words = _("Up from %(score)s") if net > 0 else _("Down from %(score)s")
+        return format_html(
+            '<span class="move-{}" title="{}"><span aria-hidden="true">{}</span> {}</span>',
+            "up" if net > 0 else "down",
+            _("%(level)s 30 days ago") % {"level": f"{score} {before.name}"},
+            "↑" if net > 0 else "↓",
+            words % {"score": score},
+        )
+
+    def cell_loss(self, risk: Risk) -> str:
+        register = self.registers[risk.register_id]
+        return formatting.loss(risk.expected_loss, register.budget_amount, register.currency)
+
+    def cell_strategy(self, risk: Risk) -> str:
+        return self.strategies[risk.strategy]
+
+    def cell_state(self, risk: Risk) -> SafeString | str:
+        movable = any(rules.can_move_risk(self.actor, risk, move) for move in rules.moves_from(risk.state))
+        return self._editable(risk, "state", self.states[risk.state], movable)
+
+    def cell_review(self, risk: Risk) -> SafeString | str:
+        text: SafeString | str = self.day(risk.next_review_date)
+        if risk.is_review_due(self.today):
+            text = format_html('{} <span class="tag tag-late">{}</span>', text, _("late"))
+        elif not text:
+            text = format_html('<span class="muted">{}</span>', _("None"))
+        return self._editable(risk, "review", text, rules.can_edit_risk(self.actor, risk))
+
+    def cell_mitigations(self, risk: Risk) -> SafeString | str:
+        count, late = self.counts.get(risk.pk, (0, 0))
+        if not late:
+            return str(count)
+        return format_html(
+            '{} <span class="tag tag-late">{}</span>', count, _("%(count)d late") % {"count": late}
+        )
+
+    def cell_updated(self, risk: Risk) -> str:
+        return self.day(timezone.localdate(risk.updated_at))
+
+    def _editable(self, risk: Risk, field: str, text: SafeString | str, allowed: bool) -> SafeString | str:
+        if not allowed:
+            return text
+        return format_html(
+            '<a class="edit" href="{}{}/field/{}/" aria-describedby="edit-hint">{}</a>',
+            self.address.path, risk.code, field, text,
+        )  # fmt: skip
+
+    def _category(self, pk: int | None) -> str:
+        category: Category | None = self.options.taxonomy.get(pk or 0)
+        return category.name if category else ""
+
+    def _matrix(self, register_id: int) -> LoadedMatrix:
+        return load_matrix(self.registers[register_id].matrix)
+
+    def _level_badge(self, register_id: int, level: int | None, score: int | None) -> SafeString:
+        if level is None:
+            return format_html('<span class="muted">{}</span>', _("Not assessed"))
+        return formatting.level_badge(self._matrix(register_id).level(level), score)
+
+
+def _listed(column: str, values: Sequence[str], descending: bool) -> Any:
+    """Order by the place of the value in the list; anything else comes first."""
+    place = Case(
+        *(When(**{column: value}, then=Value(number)) for number, value in enumerate(values, 1)),
+        default=Value(0),
+    )
+    return place.desc() if descending else place.asc()

@@ -1,0 +1,260 @@
+"""What lists can be narrowed by. A filter that does not validate shows its error and no rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from django_filters import CharFilter, FilterSet, MultipleChoiceFilter, TypedChoiceFilter
+
+from risks.enums import ACTIVE_STATES, LEVEL_MARKS, Kind, Level, Moved, State, Strategy
+from risks.models import Category, Mitigation, Register, User
+from risks.models.risk import RiskQuerySet
+from risks.models.search import search_risks
+from risks.queries.changes import moved_risks, window_start
+from risks.queries.risk_list import Options
+
+Choices = Sequence[tuple[str, Any]]
+
+ME, NOBODY, NONE = "me", "none", "none"
+ACTIVE = "active"
+YES: Choices = [("1", _("Yes"))]
+STEPS: Choices = [(str(index), str(index)) for index in range(1, 8)]
+
+
+@dataclass(frozen=True)
+class Option:
+    value: str
+    label: str | Promise
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Menu:
+    """One filter with what it offers."""
+
+    name: str
+    label: str | Promise
+    options: list[Option]
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One value that narrows the list, valid or not, and the values of its filter without it."""
+
+    name: str
+    label: str | Promise
+    value: str | Promise
+    errors: list[str]
+    others: list[str]
+
+
+class ListFilter(FilterSet):
+    """The base of all lists' filters. An empty parameter counts as absent; an invalid one leaves no rows."""
+
+    def __init__(self, data: QueryDict, queryset: QuerySet[Any]) -> None:
+        filled = QueryDict(mutable=True)
+        for name, values in data.lists():
+            filled.setlist(name, [value for value in values if value])
+        super().__init__(filled, queryset)
+
+    def set_choices(self, **choices: Choices) -> None:
+        """Choices that are known at the time of the request only."""
+        for name, values in choices.items():
+            self.filters[name].extra["choices"] = values
+
+    @property
+    def qs(self) -> QuerySet[Any]:
+        if not hasattr(self, "_qs"):
+            everything = self.queryset.all()
+            self._qs = self.filter_queryset(everything) if self.is_valid() else self.queryset.none()
+        return self._qs
+
+    def menu(self, name: str) -> Menu:
+        given = set(self.data.getlist(name))
+        choices = self.filters[name].extra["choices"]
+        return Menu(
+            name, self.filters[name].label, [Option(value, label, value in given) for value, label in choices]
+        )
+
+    @property
+    def problems(self) -> list[tuple[str | Promise, str]]:
+        """What makes no sense: the filter's label and the message."""
+        return [
+            (self.filters[name].label, message) for name, errors in self.errors.items() for message in errors
+        ]
+
+    @property
+    def chips(self) -> list[Chip]:
+        """All that narrows the list now, but for the words searched for."""
+        chips = []
+        for name, its_filter in self.filters.items():
+            labels = dict(its_filter.extra.get("choices", ()))
+            values = [] if name == "q" else list(dict.fromkeys(self.data.getlist(name)))
+            for value in values:
+                errors = [] if value in labels else list(self.errors.get(name, []))
+                others = [other for other in values if other != value]
+                chips.append(Chip(name, its_filter.label, labels.get(value, value[:50]), errors, others))
+        return chips
+
+
+class RiskFilter(ListFilter):
+    """Filters of the list of risks. Their names are addresses that other pages link to."""
+
+    q = CharFilter(label=_("Search"), max_length=200, method="search")
+    state = MultipleChoiceFilter(
+        label=_("State"),
+        choices=[(ACTIVE, pgettext_lazy("risks", "Active")), *State.choices],
+        method="in_states",
+    )
+    level = MultipleChoiceFilter(
+        label=_("Level"),
+        choices=[
+            *((str(level.value), f"{LEVEL_MARKS[level]} {level.label}") for level in reversed(Level)),
+            ("0", _("Not assessed")),
+        ],
+        method="at_levels",
+    )
+    category = MultipleChoiceFilter(label=_("Category"), method="in_categories")
+    subcategory = MultipleChoiceFilter(label=_("Subcategory"), method="in_subcategories")
+    owner = MultipleChoiceFilter(label=_("Owner"), method="owned_by")
+    strategy = MultipleChoiceFilter(
+        label=_("Strategy"),
+        choices=[*Strategy.choices, (NONE, pgettext_lazy("strategy", "None yet"))],
+        method="with_strategies",
+    )
+    mine = TypedChoiceFilter(label=_("Mine"), choices=YES, method="only_mine")
+    late = TypedChoiceFilter(
+        label=_("Late"),
+        choices=[
+            ("any", _("A mitigation or the review")),
+            ("mitigation", _("A mitigation")),
+            ("review", _("The review")),
+        ],
+        method="is_late",
+    )
+    unassessed = TypedChoiceFilter(label=_("Active and not assessed"), choices=YES, method="only_unassessed")
+    moved = TypedChoiceFilter(label=_("In the last 30 days"), choices=Moved.choices, method="has_moved")
+    kind = TypedChoiceFilter(label=_("Position"), choices=Kind.choices, method="of_kind")
+    probability = TypedChoiceFilter(label=_("Probability"), choices=STEPS, method="at_step")
+    impact = TypedChoiceFilter(label=_("Impact"), choices=STEPS, method="at_step")
+
+    def __init__(
+        self,
+        data: QueryDict,
+        queryset: RiskQuerySet,
+        *,
+        user: User,
+        registers: Sequence[Register],
+        options: Options,
+        today: date,
+    ) -> None:
+        """`queryset` holds risks of `registers` only; `options` what can be chosen in their team."""
+        super().__init__(data, queryset)
+        self.user, self.registers, self.options, self.today = user, registers, options, today
+        self.set_choices(
+            category=[(parent.key, parent.name) for parent, children in options.tree],
+            subcategory=[
+                (subcategory_key(parent, child), f"{parent.name} › {child.name}")
+                for parent, children in options.tree
+                for child in children
+            ],
+            owner=[
+                (ME, _("Me")),
+                (NOBODY, _("Nobody")),
+                *((str(pk), str(person)) for pk, person in options.people.items() if pk != user.pk),
+            ],
+        )
+
+    def search(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        return search_risks(risks, value)
+
+    def in_states(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        states = {state for state in values if state != ACTIVE}
+        if ACTIVE not in values:
+            return risks.filter(state__in=states)
+        if states <= set(ACTIVE_STATES):
+            return risks.active()
+        return risks.filter(state__in=states | set(ACTIVE_STATES))
+
+    def at_levels(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        """By the rank, which every index of positions begins with, instead of the level."""
+        column = f"{self._kind}_rank"
+        wanted = Q()
+        for first, last in _runs(sorted(int(value) for value in values)):
+            if first == last == 0:
+                wanted |= Q(**{column: 0})
+            else:
+                wanted |= Q(**{f"{column}__gte": first * 1000, f"{column}__lt": (last + 1) * 1000})
+        return risks.filter(wanted)
+
+    def in_categories(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        return risks.filter(category__in=[p.pk for p, children in self.options.tree if p.key in values])
+
+    def in_subcategories(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        chosen = [
+            child.pk
+            for parent, children in self.options.tree
+            for child in children
+            if subcategory_key(parent, child) in values
+        ]
+        return risks.filter(subcategory__in=chosen)
+
+    def owned_by(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        owners = [self.user.pk if value == ME else int(value) for value in values if value != NOBODY]
+        nobody = Q(owner=None) if NOBODY in values else Q()
+        return risks.filter(Q(owner__in=owners) | nobody if owners else nobody)
+
+    def with_strategies(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
+        return risks.filter(strategy__in=["" if value == NONE else value for value in values])
+
+    def only_mine(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        return risks.owned_by(self.user)
+
+    def is_late(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        review = Q(active=True, next_review_date__lt=self.today)
+        if value == "review":
+            return risks.filter(review)
+        registers = [register.pk for register in self.registers]
+        late = Q(pk__in=Mitigation.objects.late(self.today).filter(register__in=registers).values("risk"))
+        return risks.filter(late if value == "mitigation" else late | review)
+
+    def only_unassessed(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        return risks.unassessed()
+
+    def has_moved(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        return moved_risks(risks, self.registers, value, window_start(self.today))
+
+    def of_kind(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        """Says which of the three positions level, probability and impact mean; narrows nothing itself."""
+        return risks
+
+    def at_step(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        return risks.filter(**{f"{self._kind}_{name}": int(value)})
+
+    @property
+    def _kind(self) -> str:
+        return str(self.form.cleaned_data.get("kind") or Kind.RESIDUAL.value)
+
+
+def subcategory_key(parent: Category, child: Category) -> str:
+    """A subcategory in an address: `technical-data`."""
+    return f"{parent.key}-{child.key}"
+
+
+def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Neighbouring numbers as ranges, 0 for itself: 0, 2, 3 → (0, 0), (2, 3)."""
+    runs = []
+    unique = sorted(set(numbers))
+    for _key, run in groupby(enumerate(unique), lambda pair: (pair[1] == 0, pair[1] - pair[0])):
+        members = [number for _index, number in run]
+        runs.append((members[0], members[-1]))
+    return runs

@@ -1,0 +1,62 @@
+"""What the list of risks reads beside its rows: who and what can be chosen, and figures of one page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from django.db.models import Count, Q, Sum
+
+from risks.enums import Kind
+from risks.models import Assessment, Category, Mitigation, Team, User
+
+
+@dataclass(frozen=True)
+class Options:
+    """The team's people and taxonomy by id, in the order in which they are offered."""
+
+    people: Mapping[int, User]
+    taxonomy: Mapping[int, Category]
+
+    @cached_property
+    def tree(self) -> list[tuple[Category, list[Category]]]:
+        """Categories in use, each with its subcategories in use."""
+        used = [category for category in self.taxonomy.values() if category.is_active]
+        return [
+            (parent, [child for child in used if child.parent_id == parent.pk])
+            for parent in used
+            if parent.parent_id is None
+        ]
+
+
+def load_options(team: Team) -> Options:
+    """Two queries."""
+    people = User.objects.filter(memberships__team=team).only("name", "email").order_by("name", "email")
+    taxonomy = Category.objects.filter(Q(team=None) | Q(team=team)).only(
+        "key", "name_en", "name_zh", "parent_id", "position", "is_active"
+    )
+    return Options({user.pk: user for user in people}, {category.pk: category for category in taxonomy})
+
+
+def people_by_id(ids: Collection[int]) -> dict[int, User]:
+    """People who may have left the team; no query if none is asked for."""
+    return User.objects.only("name", "email").in_bulk(ids) if ids else {}
+
+
+def net_movements(risk_ids: Iterable[int], since: datetime) -> dict[int, int]:
+    """Change of the residual rank since the moment, of those of the risks that moved. One query."""
+    scorings = Assessment.objects.filter(
+        risk__in=list(risk_ids), kind=Kind.RESIDUAL, assessed_at__gte=since
+    ).order_by()
+    moved = scorings.values_list("risk").annotate(net=Sum("delta")).exclude(net=0)
+    return dict(moved)
+
+
+def mitigation_counts(risk_ids: Iterable[int], on: date) -> dict[int, tuple[int, int]]:
+    """Pending mitigations of the risks, and how many of them are late on the day. One query."""
+    late = Count("pk", filter=Q(due_date__lt=on))
+    pending = Mitigation.objects.filter(risk__in=list(risk_ids), pending=True).order_by()
+    rows = pending.values_list("risk").annotate(count=Count("pk"), late=late)
+    return {risk: (count, late) for risk, count, late in rows}
