@@ -90,6 +90,10 @@ class Mitigation(models.Model):
             models.Index(fields=["team", "-pending", "due_order", "id"], name="risks_mitigation_team_late"),
             models.Index(fields=["register", "-pending", "due_order", "id"], name="risks_mitigation_late"),
             models.Index(fields=["team", "state", "kind"], name="risks_mitigation_state"),
+            models.Index(
+                fields=["team", "pending", "owner", "due_order", "register"], name="risks_mitigation_owner"
+            ),
+            models.Index(fields=["team", "state", "done_date", "register"], name="risks_mitigation_done"),
         ]  # fmt: skip
         constraints = [
             models.CheckConstraint(

@@ -135,12 +135,16 @@ class Risk(models.Model):
                 "register", F("residual_rank").desc(), F("id").desc(), name="risks_risk_register_rank"
             ),
             models.Index(fields=["team", "active", "next_review_date"], name="risks_risk_review"),
+            models.Index(
+                fields=["team", "active", "owner", "next_review_date", "residual_rank", "register"],
+                name="risks_risk_owner",
+            ),
             models.Index(fields=["team", "category", "active"], name="risks_risk_category"),
             models.Index(fields=["team", "state", "residual_rank"], name="risks_risk_state"),
             *[
                 models.Index(
                     "register", "active", f"{kind}_probability", f"{kind}_impact",
-                    F("expected_loss").desc(), "id", name=f"risks_risk_{kind}_cell",
+                    F("expected_loss").desc(), "id", "category", "owner", name=f"risks_risk_{kind}_cell",
                 )
                 for kind in ("inherent", "residual", "target")
             ],
@@ -228,7 +232,10 @@ class StateChange(models.Model):
     class Meta:
         ordering = ["risk", "moved_at", "id"]
         indexes = [
-            models.Index(fields=["register", "moved_at", "to_state", "risk"], name="risks_statechange_when")
+            models.Index(fields=["register", "moved_at", "to_state", "risk"], name="risks_statechange_when"),
+            models.Index(
+                fields=["register", "to_state", "from_state", "moved_at", "risk"], name="risks_statechange_entered"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """What a register looked like at a moment and what moved between two, read from its append-only history.
 
-A month is written as its first day. A moment is exclusive: `month_end(month)` is the first instant of the next
-month, so for the month that is still running the standing at its end is the standing now.
+A month is written as its first day. A moment is exclusive: `month_end(month)` is the first instant of the
+next month, so for the month that is still running the standing at its end is the standing now.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ def month_start(month: date) -> datetime:
 
 
 def first_months(registers: Iterable[Register]) -> dict[int, date]:
-    """The month of each register's first risk, by register id; registers without risks are missing. One query."""
-    first = StateChange.objects.filter(register__in=list(registers)).values_list("register")
-    return {pk: month_of(timezone.localdate(at)) for pk, at in first.annotate(first=Min("moved_at")).order_by()}
+    """The month of each register's first risk, by register id; those without risks are missing. One query."""
+    moves = StateChange.objects.filter(register__in=list(registers)).order_by()
+    first = moves.values_list("register").annotate(first=Min("moved_at"))
+    return {pk: month_of(timezone.localdate(at)) for pk, at in first}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +110,29 @@ class History:
 def read_history(register: Register, until: datetime) -> History:
     """The register's history before the moment. Two queries."""
     moves = StateChange.objects.filter(register=register, moved_at__lt=until).order_by("moved_at", "id")
-    scorings = Assessment.objects.filter(register=register, assessed_at__lt=until).order_by("assessed_at", "id")
+    scorings = Assessment.objects.filter(register=register, assessed_at__lt=until)
     return History(
         tuple(moves.values_list("moved_at", "risk_id", "to_state")),
         tuple(
             (at, risk, kind, Position(*cell))
-            for at, risk, kind, *cell in scorings.values_list(
+            for at, risk, kind, *cell in scorings.order_by("assessed_at", "id").values_list(
                 "assessed_at", "risk_id", "kind", "probability", "impact", "score", "level"
             )
         ),
+    )
+
+
+def read_standing(registers: Iterable[Register], moment: datetime) -> Standing:
+    """Where all risks of the registers stood just before the moment. Two queries."""
+    registers = list(registers)
+    moves = StateChange.objects.filter(register__in=registers, moved_at__lt=moment).order_by("moved_at", "id")
+    scorings = Assessment.objects.filter(register__in=registers, assessed_at__lt=moment).order_by(
+        "assessed_at", "id"
+    )
+    cells = scorings.values_list("risk_id", "kind", "probability", "impact", "score", "level")
+    return Standing(
+        dict(moves.values_list("risk_id", "to_state")),
+        {(risk, kind): Position(*cell) for risk, kind, *cell in cells},
     )
 
 
@@ -136,9 +151,9 @@ class What(Enum):
 
 @dataclass(frozen=True)
 class Change:
-    """One net change of one risk, with the acts of the period that explain it: the last that counts, and its like.
+    """One net change of one risk, with its residual positions at the two moments.
 
-    `before` and `after` are its residual positions at the two moments.
+    `move` and `scoring` are the acts of the period that explain it, where there are such.
     """
 
     what: What
@@ -182,8 +197,9 @@ def read_movement(register: Register, history: History, start: datetime, end: da
     for risk_id in sorted(after.states):
         for what in _changes_of(risk_id, before, after, risk_id in new):
             move = moves.get((risk_id, after.states[risk_id])) if what in _BY_MOVE else None
+            scoring = scorings.get(risk_id)
             changes.append(
-                Change(what, risk_id, before.position(risk_id), after.position(risk_id), move, scorings.get(risk_id))
+                Change(what, risk_id, before.position(risk_id), after.position(risk_id), move, scoring)
             )
     return Movement(before, after, tuple(changes))
 

@@ -1,0 +1,161 @@
+"""The heat map: how many risks lie in each cell, and which of them come first.
+
+Counts and order are read from the indexes `risks_risk_<kind>_cell` alone, whatever the number of risks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from django.db.models import Count, Sum
+
+from risks.enums import Kind
+from risks.models import Category, Register, Risk, User
+from risks.models.risk import RiskQuerySet
+from risks.quant.matrix import Grid
+from risks.queries.movement import read_standing
+from risks.queries.union import MAX_PARTS, execute
+
+Place = tuple[int, int]
+"""Indices (probability, impact) of a cell."""
+SHOWN = 6
+"""Codes named in a cell; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Which of the active risks are wanted: all, or those of a category, an owner, or both."""
+
+    category: Category | None = None
+    owner: User | None = None
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """Column and wanted value."""
+        chosen = {"category_id": self.category, "owner_id": self.owner}
+        return {column: wanted.pk for column, wanted in chosen.items() if wanted}
+
+
+@dataclass(frozen=True)
+class RegisterCounts:
+    """Active risks of one register. `expected_loss` is the sum of theirs, as a share of its budget."""
+
+    cells: Counter[Place] = field(default_factory=Counter)
+    unassessed: int = 0
+    expected_loss: float = 0.0
+
+    @property
+    def active(self) -> int:
+        return self.cells.total() + self.unassessed
+
+    def levels(self, grid: Grid) -> Counter[int]:
+        """How many at each level of the register's matrix."""
+        found: Counter[int] = Counter()
+        for place, count in self.cells.items():
+            found[grid.cell(*place).level] += count
+        return found
+
+
+def count_cells(
+    registers: Sequence[Register], kind: Kind | str = Kind.RESIDUAL, narrowing: Narrowing | None = None
+) -> dict[int, RegisterCounts]:
+    """Counts of each register, by its id. One query."""
+    axes = (f"{Kind(kind)}_probability", f"{Kind(kind)}_impact")
+    risks = _active(registers, narrowing).values_list("register_id", *axes)
+    cells: dict[int, Counter[Place]] = {register.pk: Counter() for register in registers}
+    unassessed: Counter[int] = Counter()
+    losses: defaultdict[int, float] = defaultdict(float)
+    for register_id, probability, impact, count, loss in risks.annotate(Count("pk"), Sum("expected_loss")):
+        losses[register_id] += loss
+        if probability is None:
+            unassessed[register_id] += count
+        else:
+            cells[register_id][probability, impact] = count
+    return {pk: RegisterCounts(cells[pk], unassessed[pk], losses[pk]) for pk in cells}
+
+
+def _active(registers: Sequence[Register], narrowing: Narrowing | None) -> RiskQuerySet:
+    wanted = (narrowing or Narrowing()).ids
+    return Risk.objects.filter(register__in=[r.pk for r in registers], active=True, **wanted).order_by()
+
+
+def first_in_cells(
+    counts: Mapping[int, RegisterCounts], kind: Kind | str, narrowing: Narrowing | None = None
+) -> list[int]:
+    """Ids of the first risks of each cell that has any: the costliest, where ranges say so, then the oldest.
+
+    `counts` are those of registers with one matrix. One query.
+    """
+    holders: defaultdict[Place, list[int]] = defaultdict(list)
+    for register_id, register_counts in counts.items():
+        for place in register_counts.cells:
+            holders[place].append(register_id)
+    ids: list[int] = []
+    places = iter(holders.items())
+    while batch := list(islice(places, MAX_PARTS)):
+        ids += _first_ids(batch, Kind(kind), narrowing or Narrowing())
+    return ids
+
+
+def _first_ids(places: Iterable[tuple[Place, list[int]]], kind: Kind, narrowing: Narrowing) -> list[int]:
+    """One index seek for each cell. Written out because the ORM takes longer to build 25 parts than the
+    database to answer them, and window functions read every row."""
+    wanted = "".join(f" AND {column} = %s" for column in narrowing.ids)
+    parts, params = [], []
+    for place, register_ids in places:
+        marks = ", ".join(["%s"] * len(register_ids))
+        parts.append(
+            f"SELECT * FROM (SELECT id FROM risks_risk WHERE register_id IN ({marks}) AND active = TRUE"  # noqa: S608
+            f" AND {kind}_probability = %s AND {kind}_impact = %s{wanted}"
+            f" ORDER BY expected_loss DESC, id LIMIT {SHOWN}) AS cell"
+        )
+        params += [*register_ids, *place, *narrowing.ids.values()]
+    return [pk for (pk,) in execute(" UNION ALL ".join(parts), params)]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A look back: the counts at a moment, and where the risks lay that come first in their cells.
+
+    `elsewhere` counts risks whose position is on a matrix that their register no longer uses.
+    """
+
+    counts: Mapping[int, RegisterCounts]
+    places: Mapping[int, Place]
+    elsewhere: int
+
+
+def look_back(
+    grids: Mapping[Register, Grid], kind: Kind | str, moment: datetime, narrowing: Narrowing | None = None
+) -> Past:
+    """The heat map as it was just before the moment, read from the history.
+
+    Category, owner and expected loss are today's, for they have no history. Three queries, which read the
+    whole history of the registers up to then.
+    """
+    standing = read_standing(grids, moment)
+    risks = Risk.objects.filter(register__in=list(grids), **(narrowing or Narrowing()).ids)
+    held: dict[int, defaultdict[Place, list[int]]] = {register.pk: defaultdict(list) for register in grids}
+    unassessed: Counter[int] = Counter()
+    for pk, register_id in risks.order_by("-expected_loss", "pk").values_list("pk", "register_id"):
+        position = standing.position(pk, Kind(kind))
+        if pk not in standing.active:
+            continue
+        if position is None:
+            unassessed[register_id] += 1
+        else:
+            held[register_id][position.cell].append(pk)
+    elsewhere = 0
+    for register, grid in grids.items():
+        for place in held[register.pk].keys() - grid.cells.keys():
+            elsewhere += len(held[register.pk].pop(place))
+    counts = {
+        pk: RegisterCounts(Counter({place: len(ids) for place, ids in cells.items()}), unassessed[pk])
+        for pk, cells in held.items()
+    }
+    places = {pk: place for cells in held.values() for place, ids in cells.items() for pk in ids[:SHOWN]}
+    return Past(counts, places, elsewhere)
