@@ -73,6 +73,9 @@ def update_register(register: Register, values: Mapping[str, Any], *, by: Actor)
         raise Invalid(
             _("Risks of this register are scored on its matrix, so it cannot be exchanged."), field="matrix"
         )
+    unknown = set(values) - set(REGISTER_FIELDS)
+    if unknown:
+        raise TypeError(f"not editable: {sorted(unknown)}")
     before = values_of(current, REGISTER_FIELDS)
     for name, value in values.items():
         setattr(current, name, value)
