@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import PENDING_MITIGATION_STATES, MitigationKind, MitigationState
+from risks.models.flag import Flag
 from risks.models.register import Register
 from risks.models.risk import Risk
 from risks.models.team import Team, User
@@ -26,7 +27,7 @@ class MitigationQuerySet(models.QuerySet["Mitigation"]):
 
     def late(self, on: date) -> MitigationQuerySet:
         """Pending with a due date before the day."""
-        return self.filter(pending=True, due_date__lt=on)
+        return self.filter(pending=True, due_order__lt=on)
 
     def late_first(self) -> MitigationQuerySet:
         """Pending before finished, the earliest due first, those without a date after them."""
@@ -59,7 +60,7 @@ class Mitigation(models.Model):
             ),
             default=models.Value(False),
         ),
-        output_field=models.BooleanField(),
+        output_field=Flag(),
         db_persist=True,
     )
     progress = models.PositiveSmallIntegerField(

@@ -10,6 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import ACTIVE_STATES, Frequency, Level, State, Strategy
+from risks.models.flag import Flag
 from risks.models.library import GIVEN_FREQUENCY, GIVEN_IMPACT, Category, IndicatorBase, Template
 from risks.models.register import Register
 from risks.models.team import Team, User
@@ -93,7 +94,7 @@ class Risk(models.Model):
             models.When(state__in=[str(state.value) for state in ACTIVE_STATES], then=models.Value(True)),
             default=models.Value(False),
         ),
-        output_field=models.BooleanField(),
+        output_field=Flag(),
         db_persist=True,
     )
     strategy = models.CharField(_("strategy"), max_length=10, choices=Strategy.choices, blank=True)
