@@ -36,18 +36,12 @@ def share(value: float | None) -> str:
     """A share as a percentage with two significant figures: 0.034 → 3.4 %."""
     if value is None:
         return ""
-    percent = value * 100
-    digits = 0 if percent >= 10 or percent == int(percent) else (1 if percent >= 1 else 2)
-    text = number_format(Decimal(str(round(percent, digits))).normalize(), use_l10n=True)
-    return f"{_plain(text)}%" if is_chinese() else f"{_plain(text)} %"
-
-
-def _plain(text: str) -> str:
-    return f"{Decimal(text):f}" if "E" in text else text
+    text = number_format(Decimal(f"{value * 100:.2g}").normalize(), use_l10n=True)
+    return f"{text}%" if is_chinese() else f"{text} %"
 
 
 def share_range(low: float | None, high: float | None) -> str:
-    """A range of shares: `20 – 50 %`, `above 15 %`, `below 2 %`."""
+    """A range of shares: `20–50 %`, `above 15 %`, `below 2 %`."""
     if low is None:
         return ""
     if high is None:
@@ -57,11 +51,23 @@ def share_range(low: float | None, high: float | None) -> str:
     return f"{share(low).rstrip(' %')}–{share(high)}"
 
 
+def money_range(low: float, high: float | None, budget: Decimal | None, currency: str) -> str:
+    """A range of shares of a budget as money; as shares where there is no budget."""
+    if budget is None:
+        return share_range(low, high)
+    least, most = (None if end is None else money(float(budget) * end, currency) for end in (low, high))
+    if most is None:
+        return _("above %(share)s") % {"share": least}
+    if low == 0:
+        return _("below %(share)s") % {"share": most}
+    return f"{least}–{most}"
+
+
 def money(amount: Decimal | float | None, currency: str) -> str:
     """An amount with its currency, rounded to what a reader can use: ¥1.2 m; in Chinese 万 and 亿."""
     if amount is None:
         return ""
-    value = float(amount)
+    value = float(f"{amount:.3g}")  # rounded first: 999,999 is 1 m, not 1,000 k
     symbol = _SYMBOLS.get(currency, currency + "\N{NO-BREAK SPACE}")
     for size, unit in _units():
         if abs(value) >= size:

@@ -61,7 +61,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
     def restore(**kwargs: Any) -> None:
         for model, instances in rows.items():
-            model._default_manager.bulk_create(instances)
+            model._default_manager.bulk_create(instances, ignore_conflicts=True)
 
     post_migrate.connect(restore, sender=apps.get_app_config("risks"), weak=False)
     yield
