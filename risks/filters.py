@@ -39,11 +39,16 @@ class Option:
 
 @dataclass(frozen=True)
 class Menu:
-    """One filter with what it offers."""
+    """One filter with what it offers; `single` if one choice takes the place of another."""
 
     name: str
     label: str | Promise
     options: list[Option]
+    single: bool
+
+    @property
+    def is_set(self) -> bool:
+        return any(option.chosen for option in self.options)
 
 
 @dataclass(frozen=True)
@@ -80,10 +85,9 @@ class ListFilter(FilterSet):
 
     def menu(self, name: str) -> Menu:
         given = set(self.data.getlist(name))
-        choices = self.filters[name].extra["choices"]
-        return Menu(
-            name, self.filters[name].label, [Option(value, label, value in given) for value, label in choices]
-        )
+        its_filter = self.filters[name]
+        options = [Option(value, label, value in given) for value, label in its_filter.extra["choices"]]
+        return Menu(name, its_filter.label, options, isinstance(its_filter, TypedChoiceFilter))
 
     @property
     def problems(self) -> list[tuple[str | Promise, str]]:

@@ -39,9 +39,6 @@ from risks.rules import Actor
 
 Text = str | Promise
 
-PAGE_SIZES = ("25", "50", "100")
-DENSITIES = ("comfortable", "compact")
-
 
 @dataclass(frozen=True)
 class Address:
@@ -94,6 +91,9 @@ class ListTable(django_tables2.Table):
     for each, returning text or SafeString, and what `load` reads.
     """
 
+    page_sizes: ClassVar[tuple[str, ...]] = ("25", "50", "100")
+    page_size: ClassVar[str] = "50"
+    densities: ClassVar[tuple[str, ...]] = ("comfortable", "compact")
     default_sort: ClassVar[str]
     default_columns: ClassVar[tuple[str, ...]]
     required_columns: ClassVar[tuple[str, ...]] = ()
@@ -106,8 +106,8 @@ class ListTable(django_tables2.Table):
         self.errors: dict[str, str] = {}
         available = [name for name in self.base_columns if name not in set(without)]
         self.sort = self._choice("sort", self._sorts(available), self.default_sort)
-        self.density = self._choice("density", DENSITIES, DENSITIES[0])
-        self.per_page_choice = self._choice("per_page", PAGE_SIZES, PAGE_SIZES[1])
+        self.density = self._choice("density", self.densities, self.densities[0])
+        self.per_page_choice = self._choice("per_page", self.page_sizes, self.page_size)
         shown = self._shown(available)
         super().__init__(
             Ordered(queryset.none() if self.errors else queryset), order_by=self.sort, exclude=tuple(without)
