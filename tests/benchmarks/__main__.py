@@ -1,4 +1,4 @@
-"""bin/bench: how fast the pages are, at 1,000, 10,000 and 100,000 risks."""
+"""bin/bench: how fast the pages are, at 1,000, 10,000 and 100,000 risks; then what a report costs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from postgres import free_port, postgres_server
 
 from tests.benchmarks.measure import Meter
 from tests.benchmarks.pages import PAGES, Figures, allowed_ratio, growing, misses
+from tests.benchmarks.report import MAX_RATIO, compare
 
 SIZES = (1_000, 10_000, 100_000)
 HOST = "127.0.0.1"
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
             for found in bench(risks, options):
                 figures.append(found)
                 missed |= show(found)
+        if not options.risks:
+            missed |= show_report()
     except (UserError, OSError) as error:
         print(f"bin/bench: {error}", file=sys.stderr)
         return 1
@@ -60,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--risks", type=positive, metavar="N", help="one size only, so many risks")
+    add("--risks", type=positive, metavar="N", help="one size only, so many risks; no report")
     add("--postgres", action="store_true", help="on a PostgreSQL of its own instead of SQLite")
     add("--requests", type=positive, metavar="N", help="a page (default: 60, beyond 10,000 risks 30)")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -120,6 +123,23 @@ def show(figures: Figures) -> bool:
     ]  # fmt: skip
     print(row(cells), f" MISS: {'; '.join(missed)}" if missed else " ok", flush=True)
     return bool(missed)
+
+
+def show_report() -> bool:
+    """Print what the monthly report costs beside an unoptimised one; return whether that is too much."""
+    try:
+        both = compare()
+    except subprocess.CalledProcessError as error:
+        raise UserError(error.stderr) from error
+    print(f"\n{'monthly report':18}{'risks':>7}{'pages':>8}{'CPU s':>8}{'wall s':>8}{'MB':>7}")
+    for name, found in both.items():
+        print(
+            f"{name:18}{found.risks:7}{found.pages:8}{found.cpu_s:8.2f}{found.wall_s:8.2f}{found.peak_mb:7.0f}"
+        )
+    ratio = both["ours"].cpu_s / both["naive"].cpu_s
+    missed = ratio > MAX_RATIO
+    print(f"{ratio:.0%} of the CPU, allowed {MAX_RATIO:.0%}  {'MISS' if missed else 'ok'}", flush=True)
+    return missed
 
 
 def row(values: Sequence[object]) -> str:
