@@ -84,19 +84,22 @@ def _active(registers: Sequence[Register], narrowing: Narrowing | None) -> RiskQ
 
 
 def first_in_cells(
-    counts: Mapping[int, RegisterCounts], kind: Kind | str, narrowing: Narrowing | None = None
+    registers: Iterable[Register],
+    counts: Mapping[int, RegisterCounts],
+    kind: Kind | str,
+    narrowing: Narrowing | None = None,
 ) -> list[int]:
     """Ids of the first risks of each cell that has any: the costliest, where ranges say so, then the oldest.
 
-    `counts` are those of registers with one matrix. One query.
+    A cell is shared by all registers with the same matrix. One query.
     """
-    holders: defaultdict[Place, list[int]] = defaultdict(list)
-    for register_id, register_counts in counts.items():
-        for place in register_counts.cells:
-            holders[place].append(register_id)
+    holders: defaultdict[tuple[int, Place], list[int]] = defaultdict(list)
+    for register in registers:
+        for place in counts[register.pk].cells:
+            holders[register.matrix_id, place].append(register.pk)
+    cells = iter([(place, register_ids) for (_matrix, place), register_ids in holders.items()])
     ids: list[int] = []
-    places = iter(holders.items())
-    while batch := list(islice(places, MAX_PARTS)):
+    while batch := list(islice(cells, MAX_PARTS)):
         ids += _first_ids(batch, Kind(kind), narrowing or Narrowing())
     return ids
 

@@ -43,6 +43,12 @@ def month_start(month: date) -> datetime:
     return month_end(month_before(month))
 
 
+def day_end(day: date) -> datetime:
+    """The first instant after the day, in the site's time zone."""
+    following = day + timedelta(days=1)
+    return timezone.make_aware(datetime(following.year, following.month, following.day))
+
+
 def first_months(registers: Iterable[Register]) -> dict[int, date]:
     """The month of each register's first risk, by register id; those without risks are missing. One query."""
     moves = StateChange.objects.filter(register__in=list(registers)).order_by()

@@ -1,0 +1,232 @@
+"""Heat maps as they are drawn: rows of cells with counts, codes and the lists behind them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from risks import rules
+from risks.enums import Kind
+from risks.formatting import money_range, share_range
+from risks.models import MatrixLevel, MatrixStep, Register, Risk
+from risks.quant.matrix import Cell
+from risks.queries.heat_map import SHOWN, Place, RegisterCounts
+from risks.queries.matrix import LoadedMatrix, load_matrix
+from risks.views.access import Scope
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A risk in its cell. `why` says why the person may not move it."""
+
+    code: str
+    title: str
+    url: str
+    rank: int
+    why: str
+
+
+@dataclass(frozen=True)
+class BoardCell:
+    cell: Cell
+    level: MatrixLevel
+    label: str
+    count: int
+    url: str
+    chips: Sequence[Chip]
+
+    @property
+    def value(self) -> str:
+        """The cell as forms write it."""
+        return f"{self.cell.probability}-{self.cell.impact}"
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.chips) if self.chips else 0
+
+
+@dataclass(frozen=True)
+class Head:
+    step: MatrixStep
+    range: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """One matrix with all the registers that use it."""
+
+    matrix: LoadedMatrix
+    registers: Sequence[Register]
+    rows: Sequence[tuple[Head, Sequence[BoardCell]]]
+    columns: Sequence[Head]
+    is_past: bool
+
+    @property
+    def name(self) -> str:
+        return self.registers[0].matrix.name
+
+    @property
+    def cells(self) -> dict[Place, BoardCell]:
+        return {(c.cell.probability, c.cell.impact): c for _head, cells in self.rows for c in cells}
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A risk's way from its inherent to its residual cell."""
+
+    code: str
+    title: str
+    url: str
+    before: BoardCell
+    after: BoardCell
+
+
+CELL_WIDTH, CELL_HEIGHT = 200, 100
+"""Of a cell in the drawing of the arrows, which is stretched to the size of the grid."""
+
+
+@dataclass(frozen=True)
+class ArrowLine:
+    """A line of the drawing, as thick as there are risks that go this way."""
+
+    path: str
+    width: int
+
+    @classmethod
+    def between(cls, before: Cell, after: Cell, height: int, count: int) -> ArrowLine:
+        x1, y1 = _centre(before, height)
+        x2, y2 = _centre(after, height)
+        dx, dy = x2 - x1, y2 - y1
+        length = max((dx**2 + dy**2) ** 0.5, 1)
+        ux, uy = dx / length, dy / length
+        x2, y2 = x2 - ux * 16, y2 - uy * 16
+        wings = [(x2 - 14 * ux + 8 * side * uy, y2 - 14 * uy - 8 * side * ux) for side in (1, -1)]
+        (ax, ay), (bx, by) = wings
+        path = f"M{x1:.0f} {y1:.0f}L{x2:.0f} {y2:.0f}M{ax:.0f} {ay:.0f}L{x2:.0f} {y2:.0f}L{bx:.0f} {by:.0f}"
+        return cls(path, min(1 + count, 5))
+
+
+def _centre(cell: Cell, height: int) -> tuple[float, float]:
+    return (cell.impact - 0.5) * CELL_WIDTH, (height - cell.probability + 0.5) * CELL_HEIGHT
+
+
+@dataclass(frozen=True)
+class Arrows:
+    """The ways of risks over one board: each risk's, and one line for each pair of cells."""
+
+    ways: Sequence[Arrow]
+    lines: Sequence[ArrowLine]
+    width: int
+    height: int
+
+
+def draw_arrows(scope: Scope, board: Board, risks: Iterable[Risk]) -> Arrows:
+    path, cells = reverse("risks:risk-list", args=[scope.team.slug]), board.cells
+    register_ids = {register.pk for register in board.registers}
+    ways = [
+        Arrow(risk.code, risk.title, f"{path}{risk.code}/", cells[before], cells[after])
+        for risk in risks
+        if risk.register_id in register_ids
+        and (before := risk.position(Kind.INHERENT)) in cells
+        and (after := risk.position(Kind.RESIDUAL)) in cells
+    ]
+    pairs = Counter((way.before.cell, way.after.cell) for way in ways)
+    height = len(board.rows)
+    lines = [ArrowLine.between(before, after, height, count) for (before, after), count in pairs.items()]
+    return Arrows(ways, lines, len(board.columns) * CELL_WIDTH, height * CELL_HEIGHT)
+
+
+@dataclass(frozen=True)
+class ListLinks:
+    """Addresses of the list of risks, narrowed as the page is."""
+
+    path: str
+    kept: Mapping[str, str]
+
+    @classmethod
+    def of(cls, scope: Scope, **kept: str) -> ListLinks:
+        register = {"register": scope.register.key} if scope.register else {}
+        path = reverse("risks:risk-list", args=[scope.team.slug])
+        return cls(path, {name: value for name, value in {**register, **kept}.items() if value})
+
+    def url(self, **params: object) -> str:
+        query = {**self.kept, **params}
+        return f"{self.path}?{urlencode(query)}" if query else self.path
+
+
+def build_boards(
+    scope: Scope,
+    counts: Mapping[int, RegisterCounts],
+    kind: Kind,
+    links: ListLinks,
+    risks: Iterable[tuple[Risk, Place]] = (),
+    *,
+    is_past: bool = False,
+) -> list[Board]:
+    """A board for each matrix that the shown registers use, in their order.
+
+    `risks` with their cells become chips; the first few of each cell, in the order given. The past has no
+    lists behind its cells, for the list shows today.
+    """
+    users: defaultdict[int, list[Register]] = defaultdict(list)
+    for register in scope.shown_registers:
+        users[register.matrix_id].append(register)
+    held: defaultdict[tuple[int, Place], list[Risk]] = defaultdict(list)
+    for risk, place in risks:
+        cell = held[scope.register_of(risk.register_id).matrix_id, place]
+        if len(cell) < SHOWN:
+            cell.append(risk)
+    chip = partial(_chip, scope, kind, reverse("risks:risk-list", args=[scope.team.slug]), is_past)
+    boards = []
+    for matrix_id, registers in users.items():
+        matrix = load_matrix(registers[0].matrix)
+        cells: Counter[Place] = Counter()
+        for register in registers:
+            cells.update(counts[register.pk].cells)
+        # A list can be narrowed to one register or none: with several matrices a cell has no list of its own.
+        listed = None if is_past or (len(users) > 1 and len(registers) > 1) else links
+        if listed and len(users) > 1:
+            listed = ListLinks(links.path, {**links.kept, "register": registers[0].key})
+        rows = []
+        for step, row in matrix.rows:
+            drawn = []
+            for cell in row:
+                place = (cell.probability, cell.impact)
+                chips = [chip(risk) for risk in held.get((matrix_id, place), ())]
+                drawn.append(_board_cell(matrix, step, cell, cells[place], chips, kind, listed))
+            rows.append((Head(step, share_range(step.low, step.high)), drawn))
+        boards.append(Board(matrix, registers, rows, _columns(matrix, registers), is_past))
+    return boards
+
+
+def _columns(matrix: LoadedMatrix, registers: Sequence[Register]) -> list[Head]:
+    alone = registers[0] if len(registers) == 1 else None
+    budget, currency = (alone.budget_amount, alone.currency) if alone else (None, "")
+    return [Head(step, money_range(step.low, step.high, budget, currency)) for step in matrix.impacts]
+
+
+def _board_cell(
+    matrix: LoadedMatrix,
+    probability: MatrixStep,
+    cell: Cell,
+    count: int,
+    chips: list[Chip],
+    kind: Kind,
+    links: ListLinks | None,
+) -> BoardCell:
+    level = matrix.level(cell.level)
+    label = f"{probability.name} × {matrix.impacts[cell.impact - 1].name}: {level.name} {cell.score}"
+    url = ""
+    if count and links:
+        url = links.url(kind=kind.value, probability=cell.probability, impact=cell.impact, state="active")
+    return BoardCell(cell, level, label, count, url, chips)
+
+
+def _chip(scope: Scope, kind: Kind, path: str, is_past: bool, risk: Risk) -> Chip:
+    why = "" if is_past else rules.reason_against(rules.check_can_assess_risk, scope.actor, risk)
+    return Chip(risk.code, risk.title, f"{path}{risk.code}/", getattr(risk, f"{kind}_rank"), why)
