@@ -16,7 +16,7 @@ WHY = Text("Two incidents", "发生两起事件")
 
 @pytest.mark.parametrize("kind", Kind.values)
 def test_assess_first_time_sets_the_position_and_moves_nothing(cast, make_risk, kind):
-    risk = make_risk()
+    risk = make_risk(at=MONDAY - timedelta(days=1))
 
     assessment = assess_risk(risk, kind, 4, 3, by=cast.actor(cast.manager), at=MONDAY)
 
@@ -26,6 +26,14 @@ def test_assess_first_time_sets_the_position_and_moves_nothing(cast, make_risk, 
     assert (getattr(risk, f"{kind}_score"), getattr(risk, f"{kind}_rank")) == (7, 3007)
     assert risk.updated_at == MONDAY
     assert [risk.position(other) for other in Kind if other != kind] == [None, None]
+
+
+def test_assess_with_a_day_in_the_past_does_not_turn_back_the_last_change(cast, make_risk):
+    risk = make_risk(at=MONDAY)
+
+    assess_risk(risk, "residual", 3, 3, by=cast.actor(cast.manager), at=MONDAY - timedelta(days=3))
+
+    assert Risk.objects.get(pk=risk.pk).updated_at == MONDAY
 
 
 def test_assess_again_appends_with_the_difference_of_ranks(cast, make_risk):

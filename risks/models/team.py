@@ -65,7 +65,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     def initials(self) -> str:
         """Up to two letters for the avatar: of a Chinese name its last two characters."""
         words = re.findall(r"[^\W_]+", str(self).split("@")[0]) or ["?"]
-        if words[-1].isascii():
+        if words[-1] < "\u3400":  # where Chinese characters begin
             return "".join(word[0] for word in (words[0], words[-1])[: len(words)]).upper()
         return words[-1][-2:]
 

@@ -68,7 +68,7 @@ def assess_risk(
         f"{kind}_level": cell.level,
         f"{kind}_rank": after,
     }
-    Risk.objects.filter(pk=risk.pk).update(**position, updated_at=at)
+    Risk.objects.filter(pk=risk.pk).update(**position, updated_at=max(risk.updated_at, at))
     if kind == Kind.RESIDUAL and risk.is_active:
         add_to_tally(risk.register_id, level_step(at, old_level or 0, cell.level))
     record(

@@ -224,7 +224,7 @@ def _set_state(risk: Risk, to_state: State, at: datetime) -> None:
         risk.next_review_date = risk.next_review_date or _first_review(at)
     risk.state = to_state
     risk.version += 1
-    risk.updated_at = at
+    risk.updated_at = max(risk.updated_at, at)
 
 
 def _first_review(at: datetime) -> date:
