@@ -9,7 +9,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models, transaction
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.functional import Promise
 
 from risks.models import (
@@ -253,6 +253,15 @@ def test_constraint_messages_are_marked_for_translation():
     spoken = [constraints[b.constraint].violation_error_message for b in BREACHES if b.message]
 
     assert [text for text in spoken if not isinstance(text, Promise)] == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_constraint_messages_can_be_said_in_every_language(language):
+    """They are formats: a lone per cent sign, in a translation too, raises ValueError instead."""
+    with translation.override(language):
+        for model in apps.get_app_config("risks").get_models():
+            for constraint in model._meta.constraints:
+                assert constraint.get_violation_error_message()
 
 
 def test_risk_of_two_constraints_tells_of_both(build):

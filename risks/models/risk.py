@@ -235,7 +235,8 @@ class StateChange(models.Model):
         indexes = [
             models.Index(fields=["register", "moved_at", "to_state", "risk"], name="risks_statechange_when"),
             models.Index(
-                fields=["register", "to_state", "from_state", "moved_at", "risk"], name="risks_statechange_entered"
+                fields=["register", "to_state", "from_state", "moved_at", "risk"],
+                name="risks_statechange_entered",
             ),
         ]
 
