@@ -57,7 +57,7 @@ def draw_matrix(
     matrix: LoadedMatrix, cells: Mapping[Cell, Sequence[Mark]], moves: Iterable[tuple[Cell, Cell]],
     axes: tuple[str, str], alt: str,
 ) -> Picture:  # fmt: skip
-    """Counts and codes in the cells, an arrow for each way risks went; `axes` names probability and impact."""
+    """Counts and codes in the cells, an arrow for each way risks went; `axes` is probability, impact."""
     plan = _Plan(len(matrix.impacts), len(matrix.probabilities))
     parts = [
         _text(4, 10, axes[0], 7, fill=MUTED),
@@ -113,14 +113,14 @@ def _cell(plan: _Plan, where: Cell, fill: str, score: str, marks: Sequence[Mark]
     if not marks:
         return parts
     parts.append(_text(x + 6, y + 12, str(len(marks)), 9, weight=600))
-    column = max(_width(mark.text, 6.6) for mark in marks) + 5
+    column = max(_width(mark.text, 6.2) for mark in marks) + 3
     columns = max(1, int((plan.width - 14) / column))
     rows = max(1, int((plan.height - 34) / 8.5))
     room = columns * rows
     shown = list(marks) if len(marks) <= room else [*marks[: room - 1], Mark(f"+{len(marks) - room + 1}")]
     for i, mark in enumerate(shown):
         at = x + 6 + i % columns * column, y + 22 + i // columns * 8.5
-        parts.append(_text(*at, mark.text, 6.6, weight=600 if mark.came else 400))
+        parts.append(_text(*at, mark.text, 6.2, weight=600 if mark.came else 400))
     return parts
 
 
@@ -205,7 +205,7 @@ def _text(
 
 def _width(text: str, size: float) -> float:
     """Roughly how wide a text prints; a wide character is as wide as it is high."""
-    return size * sum(1.0 if east_asian_width(character) in "WF" else 0.62 for character in text)
+    return size * sum(1.0 if east_asian_width(character) in "WF" else 0.6 for character in text)
 
 
 def _wrapped(text: str, width: float, size: float) -> list[str]:

@@ -48,6 +48,7 @@ from risks.reports.pdf import write_pdf
 
 TOP_RISKS = 10
 TREND_MONTHS = 12
+LONG_STATEMENT = 1_500  # characters
 ACCEPTANCES_WITHIN = timedelta(days=60)
 _TEMPLATE = "risks/reports/monthly.html"
 
@@ -135,6 +136,10 @@ class RiskRow:
     state: str
     next_review: str
 
+    @property
+    def ratings(self) -> tuple[Rating | None, ...]:
+        return self.inherent, self.residual, self.target
+
 
 @dataclass(frozen=True)
 class TopRisk:
@@ -144,6 +149,13 @@ class TopRisk:
     statement: tuple[tuple[str, str], ...]  # cause, event, consequence: label and text
     loss: str
     mitigations: tuple[MitigationRow, ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may fill more than half a page, and so has to break across pages."""
+        return (
+            sum(len(text) for _label, text in self.statement) > LONG_STATEMENT or len(self.mitigations) > 12
+        )
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ class PdfUnavailable(DomainError):
     def __init__(self) -> None:
         super().__init__(
             _(
-                "PDF reports need libraries that this server lacks. Ask whoever runs it to install the packages "
-                "%(packages)s and to start it again. CSV and XLSX work without them."
+                "PDF reports need libraries that this server lacks. Ask whoever runs it to install the "
+                "packages %(packages)s and to start it again. CSV and XLSX work without them."
             )
             % {"packages": PACKAGES}
         )
