@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from risks.admin import library, matrix, risk, team  # noqa: F401
 
 admin.site.site_header = admin.site.site_title = "RiskReg"
+admin.site.enable_nav_sidebar = False  # the room goes to the second language
 admin.site.index_title = _("Library, matrices, teams and people")
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.unregister(EmailAddress)  # follows the address of the person; see risks.admin.team

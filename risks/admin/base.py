@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 FIELD_OF_CONSTRAINT = {
     "risks_category_key_once": "key",
@@ -49,7 +49,7 @@ class FieldErrors:
 
     def _at_fields(self, errors: dict[str, list[ValidationError]]) -> dict[str, list[ValidationError]]:
         constraints = self._meta.model._meta.constraints  # type: ignore[attr-defined]
-        fields = {str(c.violation_error_message): FIELD_OF_CONSTRAINT.get(c.name, "") for c in constraints}
+        fields = {c.get_violation_error_message(): FIELD_OF_CONSTRAINT.get(c.name, "") for c in constraints}
         moved: dict[str, list[ValidationError]] = {}
         for name, found in errors.items():
             for error in found:
@@ -59,11 +59,11 @@ class FieldErrors:
         return moved
 
 
-class ModelForm(FieldErrors, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class ModelForm(FieldErrors, forms.ModelForm):
     pass
 
 
-class ModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ModelAdmin(admin.ModelAdmin):
     """Texts in both languages side by side: name the pair of fields in one tuple of a fieldset."""
 
     form = ModelForm
@@ -72,26 +72,32 @@ class ModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         return in_its_language(super().formfield_for_dbfield(db_field, request, **kwargs), db_field)
 
+    def unknown(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Django's own answer to the address of a row that does not exist: to the index, with a message."""
+        answer: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+        return answer
 
-class TabularInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Compact rows; one empty row is there without JavaScript too."""
+
+class TabularInline(admin.TabularInline):
+    """Compact rows, long texts on two lines; one empty row is there without JavaScript too."""
 
     form = ModelForm
     extra = 1
-    formfield_overrides = {models.CharField: {"widget": forms.Textarea(attrs={"rows": 2})}}
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if isinstance(db_field, models.CharField) and (db_field.max_length or 0) > 100:
+            kwargs["widget"] = forms.Textarea(attrs={"rows": 2})
         return in_its_language(super().formfield_for_dbfield(db_field, request, **kwargs), db_field)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(admin.ModelAdmin):
     """A list of rows of all teams, so only for superusers, and only to look at: nobody writes here."""
 
     show_full_result_count = False
     actions = None
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)  # type: ignore[union-attr]
+        return bool(request.user.is_active and request.user.is_superuser)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

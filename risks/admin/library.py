@@ -61,13 +61,21 @@ class CategoryForm(ModelForm):
 class CategoryAdmin(ModelAdmin):
     form = CategoryForm
     list_display = (
-        "name_in_tree", "name_zh", "key", "tone_badge", "position", "is_active", "used_by_templates", "used_by_risks",
+        "name_in_tree", "name_zh", "key", "tone_badge", "position", "is_active",
+        "used_by_templates", "used_by_risks",
     )  # fmt: skip
     list_filter = ("is_active", ("parent", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("parent",)
     search_fields = ("key", "name_en", "name_zh", "description_en", "description_zh")
     fieldsets = (
-        (None, {"fields": (("name_en", "name_zh"), ("parent", "key"), ("tone", "position"), ("team", "is_active"))}),
+        (
+            None,
+            {
+                "fields": (
+                    ("name_en", "name_zh"), ("parent", "key"), ("tone", "position"), ("team", "is_active"),
+                )
+            },
+        ),
         (
             gettext_lazy("What it means"),
             {"fields": (("description_en", "description_zh"), ("response_en", "response_zh"))},
@@ -100,17 +108,21 @@ class CategoryAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("colour"), ordering="tone")
     def tone_badge(self, category: Category) -> str:
-        return format_html('<span class="level tone-{}">{}</span>', category.tone, category.get_tone_display())
+        return format_html(
+            '<span class="level tone-{}">{}</span>', category.tone, category.get_tone_display()
+        )
 
     @admin.display(description=gettext_lazy("templates"), ordering="templates_count")
     def used_by_templates(self, category: Any) -> str:
         field = "subcategory" if category.parent_id else "category"
         url = reverse("admin:risks_template_changelist")
-        return format_html('<a href="{}?{}__id__exact={}">{}</a>', url, field, category.pk, category.templates_count)
+        return format_html(
+            '<a href="{}?{}__id__exact={}">{}</a>', url, field, category.pk, category.templates_count
+        )
 
     @admin.display(description=gettext_lazy("risks"), ordering="risks_count")
     def used_by_risks(self, category: Any) -> int:
-        return category.risks_count  # type: ignore[no-any-return]
+        return category.risks_count
 
 
 # --- templates
@@ -130,7 +142,7 @@ class PartForm(ModelForm):
         return self.cleaned_data["position"] or 0
 
 
-class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+class PartFormSet(forms.BaseInlineFormSet):
     def save_new(self, form: Any, commit: bool = True) -> Any:
         if not form.instance.position:
             places = type(form.instance).objects.filter(template=self.instance)
@@ -163,13 +175,20 @@ class SubcategoryField(forms.ModelChoiceField):
 
 
 @admin.register(Template)
-class TemplateAdmin(RoundTrip, ModelAdmin):
-    list_display = ("code", "title_en", "title_zh", "category", "subcategory", "strategy", "is_active", "used_by")
+class TemplateAdmin(RoundTrip):
+    list_display = ("code", "title_en", "title_zh", "kind", "strategy", "is_active", "used_by")
     list_display_links = ("code", "title_en", "title_zh")
-    list_filter = ("category", "subcategory", "is_active", "strategy", ("team", admin.RelatedOnlyFieldListFilter))
+    list_filter = (
+        "category",
+        "subcategory",
+        "is_active",
+        "strategy",
+        ("team", admin.RelatedOnlyFieldListFilter),
+    )
     list_select_related = ("category", "subcategory")
     search_fields = (
-        "code", "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh", "consequence_en", "consequence_zh",
+        "code", "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh",
+        "consequence_en", "consequence_zh",
     )  # fmt: skip
     search_help_text = gettext_lazy("Code, title or statement, in either language")
     actions = ("duplicate", "offer", "stop_offering", "export_csv", "export_json")
@@ -179,18 +198,26 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
     fieldsets = (
         (
             gettext_lazy("What it is"),
-            {"fields": (("title_en", "title_zh"), ("category", "subcategory"), ("code", "team"), "is_active")},
+            {
+                "fields": (
+                    ("title_en", "title_zh"), ("category", "subcategory"), ("code", "team"), "is_active",
+                )
+            },
         ),
         (
             gettext_lazy("Statement"),
-            {"fields": (("cause_en", "cause_zh"), ("event_en", "event_zh"), ("consequence_en", "consequence_zh"))},
+            {
+                "fields": (
+                    ("cause_en", "cause_zh"), ("event_en", "event_zh"), ("consequence_en", "consequence_zh"),
+                )
+            },
         ),
         (
             gettext_lazy("How often and how bad"),
             {
                 "description": gettext_lazy(
-                    "Yearly frequency; impact as a share of the yearly budget, with nine cases out of ten between its "
-                    "ends. 0.2 is 20 %."
+                    "Yearly frequency; impact as a share of the yearly budget, with nine cases out of ten "
+                    "between its ends. 0.2 is 20 %."
                 ),
                 "fields": (
                     ("frequency_kind", "frequency_low", "frequency_high"),
@@ -222,6 +249,14 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
             return (*self.list_display[:-1], self.used_by_linked)
         return self.list_display
 
+    @admin.display(description=gettext_lazy("category"), ordering="category__position")
+    def kind(self, template: Template) -> str:
+        return (
+            f"{template.category} › {template.subcategory}"
+            if template.subcategory
+            else str(template.category)
+        )
+
     @admin.display(description=gettext_lazy("used by"), ordering="risks_count")
     def used_by(self, template: Any) -> str:
         number = template.risks_count
@@ -232,12 +267,18 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
         if not template.risks_count:
             return self.used_by(template)
         url = reverse("admin:risks_risk_changelist")
-        return format_html('<a href="{}?template__id__exact={}">{}</a>', url, template.pk, self.used_by(template))
+        return format_html(
+            '<a href="{}?template__id__exact={}">{}</a>', url, template.pk, self.used_by(template)
+        )
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
         return [
-            path("<path:object_id>/duplicate/", wrap(require_POST(self.duplicate_view)), name="risks_template_duplicate"),
+            path(
+                "<path:object_id>/duplicate/",
+                wrap(require_POST(self.duplicate_view)),
+                name="risks_template_duplicate",
+            ),
             path("<path:object_id>/preview/", wrap(self.preview_view), name="risks_template_preview"),
             *super().get_urls(),
         ]
@@ -247,7 +288,7 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
             raise PermissionDenied
         template = self.get_object(request, unquote(object_id))
         if template is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self.unknown(request, object_id)
         copy = self._duplicate(request, template)
         messages.success(
             request,
@@ -266,7 +307,7 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
         if not self.has_view_permission(request, template):
             raise PermissionDenied
         if template is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self.unknown(request, object_id)
         default = Matrix.objects.filter(team=None, is_active=True).first()
         matrix = load_matrix(default) if default else None
         position = suggested_cell(template, matrix.grid) if matrix else None
@@ -288,7 +329,8 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
         copies = [self._duplicate(request, template) for template in queryset]
         messages.success(
             request,
-            ngettext("%(number)d copy was made.", "%(number)d copies were made.", len(copies)) % {"number": len(copies)}
+            ngettext("%(number)d copy was made.", "%(number)d copies were made.", len(copies))
+            % {"number": len(copies)}
             + " "
             + _("Copies are not offered until you switch them on."),
         )
@@ -305,7 +347,7 @@ class TemplateAdmin(RoundTrip, ModelAdmin):
         switched = list(queryset.filter(is_active=not on))
         Template.objects.filter(pk__in=[template.pk for template in switched]).update(is_active=on)
         message = _("Offered.") if on else _("No longer offered.")
-        LogEntry.objects.log_actions(request.user.pk, switched, CHANGE, change_message=message)
+        LogEntry.objects.log_actions(request.user.pk, switched, CHANGE, change_message=message)  # type: ignore[arg-type]
         number = len(switched)
         messages.success(
             request,

@@ -1,4 +1,4 @@
-"""Matrices: axes, levels and cells on one form, checked and saved as a whole; in use, a version only to look at."""
+"""Matrices: axes, levels and cells on one form, saved as a whole; a version in use is only to look at."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ _USUAL = 5
 
 
 class RowForm(ModelForm):
-    """A row of the matrix; left blank, it is not there. Inputs carry their column's name for screen readers."""
+    """A row of the matrix; left blank, it is not there. Inputs carry their column's name as their label."""
 
     def __init__(self, *args: Any, place: str, **kwargs: Any) -> None:
-        super().__init__(*args, empty_permitted=True, use_required_attribute=False, **kwargs)
+        kwargs |= {"empty_permitted": True, "use_required_attribute": False}
+        super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
             in_its_language(field, self._meta.model._meta.get_field(name))
             field.widget.attrs["aria-label"] = f"{place}: {field.label}"
@@ -71,13 +72,22 @@ class CellForm(RowForm):
 class MatrixForm(ModelForm):
     """The matrix with all its rows.
 
-    The rows are numbered: the first of an axis is its lowest level. The grid of cells has the size of the axes
-    as typed, so that a level added shows its cells with the answer that they are missing.
+    The rows are numbered: the first of an axis is its lowest level. The grid of cells has the size of the
+    axes as typed, so that a level added shows its cells with the answer that they are missing.
     """
 
     class Meta:
         model = Matrix
-        fields = ("key", "team", "name_en", "name_zh", "description_en", "description_zh", "is_active", "is_default")
+        fields = (
+            "key",
+            "team",
+            "name_en",
+            "name_zh",
+            "description_en",
+            "description_zh",
+            "is_active",
+            "is_default",
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,12 +103,14 @@ class MatrixForm(ModelForm):
         return {
             **{axis: {step.index: step for step in steps if step.axis == axis} for axis in Axis.values},
             "level": {level.level: level for level in MatrixLevel.objects.filter(matrix=source)},
-            "cell": {(cell.probability, cell.impact): cell for cell in MatrixCell.objects.filter(matrix=source)},
+            "cell": {
+                (cell.probability, cell.impact): cell for cell in MatrixCell.objects.filter(matrix=source)
+            },
         }
 
     def _row(self, form: type[RowForm], kind: str, key: Any, place: str) -> RowForm:
         prefix = f"{kind}-{key}" if isinstance(key, int) else f"{kind}-{key[0]}-{key[1]}"
-        row = {} if self.is_bound else self._stored[kind].get(key)
+        row = None if self.is_bound else self._stored[kind].get(key)
         initial = forms.model_to_dict(row, form._meta.fields) if row else {}
         return form(self.data if self.is_bound else None, prefix=prefix, initial=initial, place=place)
 
@@ -106,7 +118,8 @@ class MatrixForm(ModelForm):
     def steps(self) -> dict[str, list[RowForm]]:
         return {
             axis.value: [
-                self._row(StepForm, axis.value, index, f"{axis.label} {index}") for index in range(1, _MOST + 1)
+                self._row(StepForm, axis.value, index, f"{axis.label} {index}")
+                for index in range(1, _MOST + 1)
             ]
             for axis in Axis
         }
@@ -159,7 +172,10 @@ class MatrixForm(ModelForm):
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("is_default") and not cleaned.get("is_active"):
             self.add_error("is_active", _("The default matrix has to be offered."))
-        if not self.instance.pk and Matrix.objects.filter(team=cleaned.get("team"), key=cleaned.get("key")).exists():
+        if (
+            not self.instance.pk
+            and Matrix.objects.filter(team=cleaned.get("team"), key=cleaned.get("key")).exists()
+        ):
             self.add_error("key", _("This key is taken. Open that matrix and make a new version of it."))
         if self.can_edit_rows:
             self._clean_rows()
@@ -167,13 +183,17 @@ class MatrixForm(ModelForm):
 
     def _clean_rows(self) -> None:
         rows: Sequence[RowForm] = [
-            *self.steps[Axis.PROBABILITY], *self.steps[Axis.IMPACT], *self.levels.values(), *self.cells.values(),
-        ]  # fmt: skip
-        if not all([row.is_valid() for row in rows]):
+            *self.steps[Axis.PROBABILITY],
+            *self.steps[Axis.IMPACT],
+            *self.levels.values(),
+            *self.cells.values(),
+        ]
+        if any([not row.is_valid() for row in rows]):  # noqa: C419  # every row shows its errors
             self.add_error(None, _("Mend the marked fields of the axes, levels and cells."))
             return
         found = problems(self._grid(), [key for key, form in self.levels.items() if not form.is_blank])
-        self.add_error(None, describe_problems(found))
+        if found:
+            self.add_error(None, list(dict.fromkeys(describe_problems(found))))
         for problem in found:
             self._mark(problem)
 
@@ -244,7 +264,7 @@ class MatrixAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("registers"), ordering="registers_count")
     def used_by(self, matrix: Any) -> int:
-        return matrix.registers_count  # type: ignore[no-any-return]
+        return matrix.registers_count
 
     @admin.display(description=gettext_lazy("registers"))
     def where_used(self, matrix: Matrix) -> str:
@@ -254,7 +274,7 @@ class MatrixAdmin(ModelAdmin):
             ", ", '<a href="{}">{} · {}</a>', ((reverse(url, args=[r.pk]), r.team, r) for r in registers)
         ) or _("none yet")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Matrix | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Matrix | None = None) -> tuple[str, ...]:
         """In use, only what concerns new registers can be switched."""
         if obj and is_in_use(obj):
             return ("name_en", "name_zh", "description_en", "description_zh", "key", "team", "where_used")
@@ -315,7 +335,7 @@ class MatrixAdmin(ModelAdmin):
             raise PermissionDenied
         matrix = self.get_object(request, unquote(object_id))
         if matrix is None:
-            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return self.unknown(request, object_id)
         revised = revise_matrix(matrix)
         self.log_addition(request, revised, _("A new version of %(matrix)s.") % {"matrix": matrix})
         messages.success(

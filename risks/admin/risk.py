@@ -1,4 +1,4 @@
-"""Risks, mitigations and the audit trail: to find and to look at, with a link to the page where they are changed."""
+"""Risks, mitigations and the audit trail: to look at, with a link to the page where they are changed."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class RiskAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("level"), ordering="residual_rank")
     def level(self, risk: Risk) -> str:
-        return risk.get_residual_level_display() or ""  # type: ignore[attr-defined,no-any-return]
+        return risk.get_residual_level_display() or ""
 
     @admin.display(description=_("page"))
     def page(self, risk: Risk) -> str:
-        return format_html('<a href="{}">{}</a>', risk_url(risk), _("Open"))
+        return format_html('<a href="{}">{}</a>', risk_url(risk), _("Open page"))
 
-    def view_on_site(self, risk: Risk) -> str:  # type: ignore[override]
+    def view_on_site(self, risk: Risk) -> str:
         return risk_url(risk)
 
 
@@ -56,9 +56,9 @@ class MitigationAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("page"))
     def page(self, mitigation: Mitigation) -> str:
-        return format_html('<a href="{}">{}</a>', risk_url(mitigation.risk), _("Open"))
+        return format_html('<a href="{}">{}</a>', risk_url(mitigation.risk), _("Open page"))
 
-    def view_on_site(self, mitigation: Mitigation) -> str:  # type: ignore[override]
+    def view_on_site(self, mitigation: Mitigation) -> str:
         return risk_url(mitigation.risk)
 
 

@@ -18,8 +18,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from risks.admin.base import ModelAdmin
 from risks.exceptions import Invalid
-from risks.exchange.library import FORMATS, RowReport, import_templates, read_templates, write_templates
+from risks.exchange.library import RowReport, import_templates, read_templates, write_templates
+from risks.exchange.library_files import FORMATS
 from risks.models import Template
 
 _SALT = "risks.admin.import"
@@ -49,30 +51,32 @@ class ImportForm(forms.Form):
         return file
 
 
-class RoundTrip:
-    """Adds export and import of templates to their ModelAdmin."""
+class RoundTrip(ModelAdmin):
+    """A ModelAdmin of templates with export and import."""
 
     change_list_template = "admin/risks/template/change_list.html"
 
     def get_urls(self) -> list[Any]:
-        wrap = self.admin_site.admin_view  # type: ignore[attr-defined]
+        wrap = self.admin_site.admin_view
         return [
             path("export/<slug:format_name>/", wrap(self.export_view), name="risks_template_export"),
             path("import/", wrap(self.import_view), name="risks_template_import"),
-            *super().get_urls(),  # type: ignore[misc]
+            *super().get_urls(),
         ]
 
     def has_import_permission(self, request: HttpRequest) -> bool:
-        return self.has_add_permission(request) and self.has_change_permission(request)  # type: ignore[attr-defined]
+        return self.has_add_permission(request) and self.has_change_permission(request)
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         context = {"has_import_permission": self.has_import_permission(request)} | (extra_context or {})
-        return super().changelist_view(request, context)  # type: ignore[misc]
+        return super().changelist_view(request, context)
 
     # --- out
 
     def export_view(self, request: HttpRequest, format_name: str) -> HttpResponse:
-        if not self.has_view_permission(request):  # type: ignore[attr-defined]
+        if not self.has_view_permission(request):
             raise PermissionDenied
         if format_name not in FORMATS:
             raise Http404
@@ -94,9 +98,9 @@ class RoundTrip:
             raise PermissionDenied
         if request.method == "POST" and "payload" in request.POST:
             return self._confirm(request)
-        form = ImportForm(request.POST or None, request.FILES or None)
         if request.method != "POST":
-            return self._import_page(request, form)
+            return self._import_page(request, ImportForm())
+        form = ImportForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._import_page(request, form, status=422)
         result, rows = import_templates(form.dataset, dry_run=True)
@@ -129,7 +133,8 @@ class RoundTrip:
     def _log(self, request: HttpRequest, result: Any) -> None:
         for kind, flag in (("new", ADDITION), ("update", CHANGE)):
             written = [row.instance for row in result.rows if row.import_type == kind]
-            LogEntry.objects.log_actions(request.user.pk, written, flag, change_message=_("Imported from a file."))
+            message = _("Imported from a file.")
+            LogEntry.objects.log_actions(request.user.pk, written, flag, change_message=message)  # type: ignore[arg-type]
 
     def _import_page(
         self,
@@ -142,9 +147,9 @@ class RoundTrip:
     ) -> HttpResponse:
         rows = rows or []
         context = {
-            **self.admin_site.each_context(request),  # type: ignore[attr-defined]
+            **self.admin_site.each_context(request),
             "title": _("Import risk templates"),
-            "opts": self.opts,  # type: ignore[attr-defined]
+            "opts": self.opts,
             "form": form,
             "payload": payload,
             "faulty": [row for row in rows if row.errors],

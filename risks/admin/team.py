@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -22,11 +21,19 @@ from risks.rules import Actor
 from risks.services.team import REGISTER_FIELDS, create_register, has_assessments, update_register
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipInline(admin.TabularInline):
     model = Membership
     form = ModelForm
     extra = 1
-    autocomplete_fields = ("user",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("user", "team")
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field: Any = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "user":
+            field.choices = list(field.choices)  # read once, not for every row
+        return field
 
 
 @admin.register(Team)
@@ -41,16 +48,18 @@ class TeamAdmin(ModelAdmin):
         return (
             super()
             .get_queryset(request)
-            .annotate(members_number=count_of(Membership, "team"), registers_number=count_of(Register, "team"))
+            .annotate(
+                members_number=count_of(Membership, "team"), registers_number=count_of(Register, "team")
+            )
         )
 
     @admin.display(description=_("members"), ordering="members_number")
     def members_count(self, team: Any) -> int:
-        return team.members_number  # type: ignore[no-any-return]
+        return team.members_number
 
     @admin.display(description=_("registers"), ordering="registers_number")
     def registers_count(self, team: Any) -> int:
-        return team.registers_number  # type: ignore[no-any-return]
+        return team.registers_number
 
 
 class RegisterForm(ModelForm):
@@ -89,9 +98,9 @@ class RegisterAdmin(ModelAdmin):
 
     @admin.display(description=_("risks"), ordering="risks_number")
     def risks_count(self, register: Any) -> int:
-        return register.risks_number  # type: ignore[no-any-return]
+        return register.risks_number
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Register | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Register | None = None) -> tuple[str, ...]:
         """Codes and scores refer to key, team and matrix; they stay."""
         if obj is None:
             return ()
@@ -99,7 +108,9 @@ class RegisterAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Register, form: Any, change: bool) -> None:
         by = Actor(request.user, obj.team_id, Role.ADMINISTRATOR)  # type: ignore[arg-type]
-        values = {name: value for name, value in form.cleaned_data.items() if name in (*REGISTER_FIELDS, "key")}
+        values = {
+            name: value for name, value in form.cleaned_data.items() if name in (*REGISTER_FIELDS, "key")
+        }
         saved = update_register(obj, values, by=by) if change else create_register(obj.team, values, by=by)
         obj.pk, obj._state.adding = saved.pk, False
 
@@ -107,17 +118,19 @@ class RegisterAdmin(ModelAdmin):
 class PersonForm(FieldErrors):
     """What both forms of a person share."""
 
+    cleaned_data: dict[str, Any]
+
     def clean_email(self) -> str:
-        return self.cleaned_data["email"].lower()  # type: ignore[attr-defined,no-any-return]
+        return self.cleaned_data["email"].lower()
 
 
-class PersonAddForm(PersonForm, AdminUserCreationForm):  # type: ignore[type-arg]
+class PersonAddForm(PersonForm, AdminUserCreationForm):
     class Meta:
         model = User
         fields = ("email", "name")
 
 
-class PersonChangeForm(PersonForm, UserChangeForm):  # type: ignore[type-arg]
+class PersonChangeForm(PersonForm, UserChangeForm):
     language = forms.ChoiceField(
         label=_("language"), choices=[("", _("As the browser")), *settings.LANGUAGES], required=False
     )
@@ -128,7 +141,7 @@ class PersonChangeForm(PersonForm, UserChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+class PersonAdmin(UserAdmin):
     form, add_form = PersonChangeForm, PersonAddForm
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
@@ -137,18 +150,22 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("email", "password")}),
         (_("Person"), {"fields": ("name", "language", "theme")}),
-        (_("Rights"), {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Rights"), {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
         (_("Times"), {"fields": ("joined_at", "last_login")}),
     )
     add_fieldsets = (
-        (None, {"classes": ("wide",), "fields": ("email", "name", "usable_password", "password1", "password2")}),
+        (
+            None,
+            {"classes": ("wide",), "fields": ("email", "name", "usable_password", "password1", "password2")},
+        ),
     )
-    _rights = ("is_staff", "is_superuser", "groups", "user_permissions")
+    filter_horizontal = ()
+    _rights = ("is_staff", "is_superuser", "groups")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Sequence[str]:
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         """Only a superuser gives rights, and nobody locks oneself out."""
         fixed = ("joined_at", "last_login")
-        if not request.user.is_superuser:  # type: ignore[union-attr]
+        if not request.user.is_superuser:
             return (*fixed, *self._rights)
         return (*fixed, "is_active", "is_staff", "is_superuser") if obj == request.user else fixed
 
@@ -156,10 +173,14 @@ class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
         return super().has_change_permission(request, obj) and self._may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return super().has_delete_permission(request, obj) and self._may_touch(request, obj) and obj != request.user
+        return (
+            super().has_delete_permission(request, obj)
+            and self._may_touch(request, obj)
+            and obj != request.user
+        )
 
     def _may_touch(self, request: HttpRequest, obj: User | None) -> bool:
-        return obj is None or not obj.is_superuser or request.user.is_superuser  # type: ignore[union-attr]
+        return obj is None or not obj.is_superuser or request.user.is_superuser
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

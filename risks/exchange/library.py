@@ -8,11 +8,7 @@ changes nothing, and exporting again gives the same bytes.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +24,7 @@ from import_export.results import Result, RowResult
 from import_export.widgets import Widget
 
 from risks.exceptions import Invalid
+from risks.exchange.library_files import FORMATS, PARTS
 from risks.models import (
     Category,
     Team,
@@ -37,19 +34,15 @@ from risks.models import (
     TemplateReference,
 )
 
-PARTS: dict[str, tuple[type[models.Model], tuple[str, ...]]] = {
-    "mitigations": (TemplateMitigation, ("kind", "title_en", "title_zh", "trigger_en", "trigger_zh")),
-    "indicators": (
-        TemplateIndicator,
-        ("name_en", "name_zh", "unit_en", "unit_zh", "amber", "red", "bad_when"),
-    ),
-    "references": (TemplateReference, ("source", "items")),
-}
+_PART_MODELS: dict[str, type[models.Model]] = {
+    "mitigations": TemplateMitigation, "indicators": TemplateIndicator, "references": TemplateReference,
+}  # fmt: skip
 COLUMNS = (
-    "team", "code", "category", "subcategory", "title_en", "title_zh", "cause_en", "cause_zh", "event_en", "event_zh",
-    "consequence_en", "consequence_zh", "strategy", "frequency_kind", "frequency_low", "frequency_high",
-    "frequency_reason_en", "frequency_reason_zh", "impact_low", "impact_likely", "impact_high", "impact_reason_en",
-    "impact_reason_zh", "is_active", *PARTS,
+    "team", "code", "category", "subcategory", "title_en", "title_zh",
+    "cause_en", "cause_zh", "event_en", "event_zh", "consequence_en", "consequence_zh",
+    "strategy", "frequency_kind", "frequency_low", "frequency_high",
+    "frequency_reason_en", "frequency_reason_zh",
+    "impact_low", "impact_likely", "impact_high", "impact_reason_en", "impact_reason_zh", "is_active", *PARTS,
 )  # fmt: skip
 _NUMBERS = frozenset({"amber", "red"})
 _KEYS = ("team", "code", "category", "subcategory", "strategy", "frequency_kind")
@@ -96,13 +89,13 @@ class NumberWidget(FileWidget):
 
 
 class FlagWidget(FileWidget):
-    values = {True: True, False: False, "1": True, "0": False, "true": True, "false": False, 1: True, 0: False}
+    values = {"1": True, "true": True, "0": False, "false": False}
 
     def clean(self, value: Any, row: Any = None, **kwargs: Any) -> bool | None:
         if value is None or value == "":
             return None
-        key = value.strip().lower() if isinstance(value, str) else value
-        if not isinstance(key, str | bool | int) or key not in self.values:
+        key = str(value).strip().lower()
+        if key not in self.values:
             raise ValueError(_("Write 1 for yes or 0 for no."))
         return self.values[key]
 
@@ -134,7 +127,7 @@ class Part(Field):
 
     def __init__(self, name: str) -> None:
         super().__init__(attribute=name, column_name=name)
-        self.model, self.columns = PARTS[name]
+        self.model, self.columns = _PART_MODELS[name], PARTS[name]
 
     def get_value(self, instance: Any) -> list[dict[str, Any]]:
         imported = instance.__dict__.get("imported_parts", {})
@@ -203,7 +196,8 @@ class TemplateResource(ModelResource):
     """One row a template. What an import does to each is in its Result; `report` makes sentences of it."""
 
     WIDGETS_MAP = ModelResource.WIDGETS_MAP | {
-        "CharField": TextWidget, "TextField": TextWidget, "FloatField": NumberWidget, "BooleanField": FlagWidget,
+        "CharField": TextWidget, "TextField": TextWidget,
+        "FloatField": NumberWidget, "BooleanField": FlagWidget,
     }  # fmt: skip
     team = Field(attribute="team", column_name="team")
     category = Field(attribute="category", column_name="category")
@@ -247,15 +241,13 @@ class TemplateResource(ModelResource):
         for name in _KEYS:
             if isinstance(row.get(name), str):
                 row[name] = row[name].strip()
-        for name in ("team", "code", "category", "subcategory"):
+        for name in {"team", "code", "category", "subcategory"} & set(row):
             try:
-                row[name] = _TEXT.clean(row.get(name)) if name in row else row.get(name)
+                row[name] = _TEXT.clean(row[name])
             except ValueError as error:
                 raise ValidationError({name: str(error)}) from None
         if row["team"] and row["team"] not in self._teams:
-            raise ValidationError(
-                {"team": _("There is no “%(key)s” here.") % {"key": row["team"][:40]}}
-            )
+            raise ValidationError({"team": _("There is no “%(key)s” here.") % {"key": row["team"][:40]}})
         if (row["team"], row["code"]) in self._seen:
             raise ValidationError({"code": _("This code stands in the file twice; keep one of them.")})
         self._seen.add((row["team"], row["code"]))
@@ -295,7 +287,9 @@ def read_templates(format_name: str, data: bytes) -> tablib.Dataset:
     if len(set(headers)) < len(headers):
         raise Invalid(_("A column stands in the file twice; keep one of them."))
     if "code" not in headers or not len(dataset):
-        raise Invalid(_("There is no template in this file. It needs at least the column “code” and one row."))
+        raise Invalid(
+            _("There is no template in this file. It needs at least the column “code” and one row.")
+        )
     if ("category" in headers) != ("subcategory" in headers):
         raise Invalid(_("Give both columns, “category” and “subcategory”, or neither."))
     if "team" not in headers:
@@ -304,7 +298,7 @@ def read_templates(format_name: str, data: bytes) -> tablib.Dataset:
 
 
 def import_templates(dataset: tablib.Dataset, *, dry_run: bool) -> tuple[Result, list[RowReport]]:
-    """Write the rows, all or none; with `dry_run` none. The result's rows hold the templates as they are now."""
+    """Write the rows, all or none; with `dry_run` none. The result's rows hold the templates as they are."""
     resource = TemplateResource()
     result = resource.import_data(
         dataset, dry_run=dry_run, rollback_on_validation_errors=True, raise_errors=False
@@ -371,128 +365,3 @@ def _errors(outcome: RowResult) -> list[str]:
         for field, sentences in outcome.validation_error.message_dict.items()
         for sentence in sentences
     ]
-
-
-# --- files
-
-
-def _write_json(dataset: tablib.Dataset) -> bytes:
-    rows = [dict(zip(dataset.headers, row, strict=True)) for row in dataset]
-    return (json.dumps(rows, ensure_ascii=False, indent=2) + "\n").encode()
-
-
-def _read_json(text: str) -> tablib.Dataset:
-    try:
-        rows = json.loads(text)
-        _check_text(json.dumps(rows, ensure_ascii=False))
-    except (ValueError, RecursionError):
-        raise Invalid(_("This file is not JSON. Choose a file that was exported here.")) from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise Invalid(_("A list of templates is expected in this file."))
-    headers = list(rows[0]) if rows else []
-    for number, row in enumerate(rows, 1):
-        if set(row) != set(headers):
-            raise Invalid(
-                _("Row %(number)d does not have the same fields as the first one.") % {"number": number}
-            )
-    return tablib.Dataset(*[[row[name] for name in headers] for row in rows], headers=headers)
-
-
-def _check_text(text: str) -> None:
-    """Raises ValueError for what a database cannot hold: NUL and halves of characters."""
-    text.encode()
-    if "\\u0000" in text or "\0" in text:
-        raise ValueError("NUL")
-
-
-def _write_csv(dataset: tablib.Dataset) -> bytes:
-    rows = [dict(zip(dataset.headers, row, strict=True)) for row in dataset]
-    columns = [
-        (name, None, "") if name not in PARTS else (name, number, column)
-        for name in dataset.headers
-        for number, column in (_numbered(name, rows) if name in PARTS else [(0, "")])
-    ]
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream)
-    writer.writerow(name if n is None else f"{name[:-1]}_{n + 1}_{column}" for name, n, column in columns)
-    for row in rows:
-        writer.writerow(
-            _cell(row[name] if n is None else (row[name][n][column] if n < len(row[name]) else None))
-            for name, n, column in columns
-        )
-    return stream.getvalue().encode("utf-8-sig")
-
-
-def _numbered(name: str, rows: Sequence[dict[str, Any]]) -> list[tuple[int, str]]:
-    longest = max((len(row[name]) for row in rows), default=0)
-    return [(number, column) for number in range(longest) for column in PARTS[name][1]]
-
-
-_NUMBERED = re.compile(rf"({'|'.join(name[:-1] for name in PARTS)})_([1-9][0-9]?)_([a-z_]+)")
-
-
-def _read_csv(text: str) -> tablib.Dataset:
-    first_line = text.split("\n", 1)[0]
-    try:
-        _check_text(text)
-        lines = list(
-            csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first_line.count), strict=True)
-        )
-    except (csv.Error, ValueError):
-        raise Invalid(_("This file is not CSV. Choose a file that was exported here.")) from None
-    while lines and not any(lines[-1]):
-        lines.pop()
-    headers = [name.strip() for name in lines[0]] if lines else []
-    if len(set(headers)) < len(headers):
-        raise Invalid(_("A column stands in the file twice; keep one of them."))
-    flat = [name for name in headers if not _NUMBERED.fullmatch(name)]
-    parts = [name for name in PARTS if any(header.startswith(name[:-1] + "_") for header in headers)]
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) > len(headers):
-            raise Invalid(_("Line %(number)d has more cells than the first one.") % {"number": number})
-        cells = dict(zip(headers, [restore(cell) for cell in line] + [""] * len(headers), strict=False))
-        rows.append([cells[name] for name in flat] + [_items(name, cells) for name in parts])
-    return tablib.Dataset(*rows, headers=[*flat, *parts])
-
-
-def _items(part: str, cells: dict[str, str]) -> list[dict[str, str]]:
-    items: dict[int, dict[str, str]] = {}
-    for header, value in cells.items():
-        match = _NUMBERED.fullmatch(header)
-        if match and match[1] == part[:-1]:
-            items.setdefault(int(match[2]), {})[match[3]] = value
-    return [items[number] for number in sorted(items) if any(items[number].values())]
-
-
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-
-
-def neutralise(text: str) -> str:
-    """The text with an apostrophe before what a spreadsheet would run as a formula; `restore` takes it away."""
-    return "'" + text if _FORMULA.match(text) else text
-
-
-def restore(text: str) -> str:
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return neutralise(value) if isinstance(value, str) else repr(value)
-
-
-@dataclass(frozen=True)
-class FileFormat:
-    content_type: str
-    write: Callable[[tablib.Dataset], bytes]
-    read: Callable[[str], tablib.Dataset]
-
-
-FORMATS = {
-    "json": FileFormat("application/json", _write_json, _read_json),
-    "csv": FileFormat("text/csv; charset=utf-8", _write_csv, _read_csv),
-}

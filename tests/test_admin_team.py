@@ -1,0 +1,259 @@
+"""Teams, registers and people in the admin site; risks and the trail to look at."""
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.apps import apps
+from django.contrib.auth import authenticate
+
+from risks.models import AuditEvent, Matrix, Membership, Register, Risk, Team, Template, User
+from tests.admin_site import errors_at, form_data, staff_client, superuser_client, url_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
+
+
+@pytest.fixture
+def admin(db):
+    return superuser_client()
+
+
+# --- teams and registers
+
+
+def test_team_page_adds_a_member(admin, cast):
+    data = form_data(admin.get(url_of(cast.team))) | {
+        "memberships-5-user": cast.outsider.pk, "memberships-5-role": "reader", "memberships-TOTAL_FORMS": 6,
+    }  # fmt: skip
+
+    admin.post(url_of(cast.team), data)
+
+    assert Membership.objects.get(team=cast.team, user=cast.outsider).role == "reader"
+
+
+def test_team_page_refuses_a_member_twice(admin, cast):
+    data = form_data(admin.get(url_of(cast.team))) | {
+        "memberships-5-user": cast.reader.pk, "memberships-5-role": "manager", "memberships-TOTAL_FORMS": 6,
+    }  # fmt: skip
+
+    assert admin.post(url_of(cast.team), data).status_code == 200
+    assert Membership.objects.get(team=cast.team, user=cast.reader).role == "reader"
+
+
+def test_team_page_queries_do_not_grow_with_members(admin, cast, count_queries):
+    few = count_queries(lambda: admin.get(url_of(cast.team)))
+    for number in range(30):
+        person = User.objects.create_user(f"p{number}@acme.example")
+        Membership.objects.create(team=cast.team, user=person, role="reader")
+
+    assert count_queries(lambda: admin.get(url_of(cast.team))) == few
+
+
+def test_team_without_name_is_refused_at_the_field(admin, cast):
+    data = form_data(admin.get(url_of(cast.team))) | {"name_en": "", "name_zh": ""}
+
+    assert errors_at(admin.post(url_of(cast.team), data), "name_en") == [
+        "Give the team a name in at least one language."
+    ]
+
+
+def test_team_with_registers_is_not_deleted(admin, register):
+    admin.post(url_of(register.team, "delete"), {"post": "yes"})
+
+    assert Team.objects.filter(pk=register.team_id).exists()
+
+
+def test_register_made_here_is_in_the_team_s_trail(admin, cast, matrix):
+    values = {"team": cast.team.pk, "key": "NEW", "name_en": "New", "matrix": matrix.pk, "currency": "CNY"}
+
+    response = admin.post("/admin/risks/register/add/", values)
+    made = Register.objects.get(key="NEW")
+
+    assert response.status_code == 302
+    assert AuditEvent.objects.filter(register=made, verb="created").get().actor.email == "root@acme.example"
+
+
+def test_register_change_is_in_the_team_s_trail(admin, register):
+    admin.post(url_of(register), form_data(admin.get(url_of(register))) | {"name_en": "Voice 2"})
+    event = AuditEvent.objects.get(register=register, verb="changed")
+
+    assert event.changes == {"name_en": ["Voice assistant", "Voice 2"]}
+
+
+def test_register_keeps_key_and_team(admin, register, cast):
+    data = form_data(admin.get(url_of(register))) | {"key": "OTHERS", "team": cast.other_team.pk}
+    admin.post(url_of(register), data)
+    register.refresh_from_db()
+
+    assert (register.key, register.team) == ("VOICE", cast.team)
+
+
+def test_register_with_assessments_keeps_its_matrix(admin, register, make_risk, matrix):
+    make_risk(residual=(3, 3))
+    other = Matrix.objects.exclude(pk=matrix.pk).first()
+    admin.post(url_of(register), form_data(admin.get(url_of(register))) | {"matrix": other.pk})
+    register.refresh_from_db()
+
+    assert register.matrix == matrix
+
+
+def test_register_with_a_matrix_of_another_team_is_refused(admin, register, cast):
+    foreign = Matrix.objects.create(key="theirs", name_en="Theirs", team=cast.other_team)
+    data = form_data(admin.get(url_of(register))) | {"matrix": foreign.pk}
+
+    assert errors_at(admin.post(url_of(register), data), "matrix") == ["This matrix belongs to another team."]
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "sentence"),
+    [
+        ({"key": "voice"}, "key", "Use 2 to 10 capital letters or digits, such as VOICE."),
+        ({"key": "VOICE"}, "key", "The team has a register with this key; choose another."),
+        ({"name_en": ""}, "name_en", "Give the register a name in at least one language."),
+    ],
+)
+def test_bad_register_is_refused_at_the_field(admin, register, cast, matrix, values, field, sentence):
+    good = {"team": cast.team.pk, "key": "NEW", "name_en": "New", "matrix": matrix.pk, "currency": "CNY"}
+
+    assert errors_at(admin.post("/admin/risks/register/add/", good | values), field) == [sentence]
+
+
+# --- people
+
+
+def test_person_made_here_signs_in(admin):
+    values = {
+        "email": "Ann@Acme.example", "name": "Ann", "usable_password": "true",
+        "password1": "correct horse battery", "password2": "correct horse battery",
+    }  # fmt: skip
+
+    response = admin.post("/admin/risks/user/add/", values)
+
+    assert response.url == url_of(User.objects.get(email="ann@acme.example"))
+    assert authenticate(None, email="ann@acme.example", password="correct horse battery").name == "Ann"
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"email": "READER@acme.example"}, "email"),
+        ({"email": "no address"}, "email"),
+        ({"password2": "something else"}, "password2"),
+        ({"password1": "short", "password2": "short"}, "password2"),
+    ],
+)
+def test_bad_person_is_refused_at_the_field(admin, cast, values, field):
+    good = {
+        "email": "ann@acme.example", "usable_password": "true",
+        "password1": "correct horse battery", "password2": "correct horse battery",
+    }  # fmt: skip
+    response = admin.post("/admin/risks/user/add/", good | values)
+
+    assert list(response.context["adminform"].form.errors) == [field]
+
+
+def test_person_change_page_saves_name_language_and_theme(admin, cast):
+    data = form_data(admin.get(url_of(cast.reader)))
+    admin.post(url_of(cast.reader), data | {"name": "Rui", "language": "zh-hans", "theme": "dark"})
+    cast.reader.refresh_from_db()
+
+    assert (cast.reader.name, cast.reader.language, cast.reader.theme) == ("Rui", "zh-hans", "dark")
+
+
+def test_old_address_no_longer_signs_in(admin, cast):
+    EmailAddress.objects.create(user=cast.reader, email=cast.reader.email, primary=True)
+    admin.post(url_of(cast.reader), form_data(admin.get(url_of(cast.reader))) | {"email": "new@acme.example"})
+
+    assert authenticate(None, email="reader@acme.example", password="correct horse battery") is None
+    assert authenticate(None, email="new@acme.example", password="correct horse battery") == cast.reader
+
+
+def test_nobody_takes_their_own_rights(admin):
+    root = User.objects.get(email="root@acme.example")
+    admin.post(url_of(root), {"email": root.email, "name": "Root", "theme": "auto"})
+    root.refresh_from_db()
+
+    assert (root.is_active, root.is_staff, root.is_superuser) == (True, True, True)
+
+
+def test_staff_who_may_change_people_give_no_rights_and_touch_no_superuser(admin, cast):
+    client = staff_client("view_user", "change_user")
+    root = User.objects.get(email="root@acme.example")
+    data = form_data(client.get(url_of(cast.reader))) | {"is_superuser": "on", "is_staff": "on"}
+    client.post(url_of(cast.reader), data)
+    cast.reader.refresh_from_db()
+
+    assert (cast.reader.is_staff, cast.reader.is_superuser) == (False, False)
+    assert client.post(url_of(root), {"name": "Mine"}).status_code == 403
+    assert client.post(f"/admin/risks/user/{root.pk}/password/", {"password1": "x"}).status_code == 403
+
+
+# --- read only
+
+
+@pytest.mark.parametrize("model", ["risk", "mitigation", "auditevent"])
+def test_read_only_list_and_page_answer_and_write_nothing(admin, make_risk, make_mitigation, model):
+    risk = make_risk(residual=(3, 3), title_en="A risk to look at")
+    objects = {
+        "risk": risk,
+        "mitigation": make_mitigation(risk),
+        "auditevent": AuditEvent.objects.filter(risk=risk).first(),
+    }  # fmt: skip
+    place = url_of(objects[model])
+
+    assert admin.get(f"/admin/risks/{model}/").context["cl"].result_count > 0
+    assert admin.get(place).context["has_change_permission"] is False
+    assert admin.post(place, {"title_en": "Mine"}).status_code == 403
+    assert admin.get(f"/admin/risks/{model}/add/").status_code == 403
+    assert admin.post(url_of(objects[model], "delete"), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["risk", "mitigation", "auditevent"])
+def test_read_only_list_is_for_superusers_only(model):
+    client = staff_client(f"view_{model}")
+
+    assert client.get(f"/admin/risks/{model}/").status_code == 403
+
+
+def test_risk_list_links_to_the_page_of_the_risk(admin, make_risk):
+    make_risk()
+
+    assert '<a href="/t/acme/risks/VOICE-1/">' in admin.get("/admin/risks/risk/?q=VOICE-1").content.decode()
+
+
+def test_risks_of_a_template_are_listed(admin, make_risk):
+    template = Template.objects.get(code="TEC-01")
+    risk = make_risk(template=template)
+    make_risk()
+    found = admin.get(f"/admin/risks/risk/?template__id__exact={template.pk}").context["cl"].queryset
+
+    assert list(found) == [risk]
+
+
+def _more(model, cast, register, make_risk, make_mitigation, number):
+    """Rows until the list has `number` of them."""
+    for index in range(model._default_manager.count(), number):
+        if model is Risk:
+            make_risk(owner=cast.owner)
+        elif model is User:
+            User.objects.create_user(f"p{index}@acme.example")
+        elif model is Team:
+            Team.objects.create(slug=f"t{index}", name_en="T")
+        elif model is Register:
+            Register.objects.create(team=cast.team, key=f"R{index}", name_en="R", matrix=register.matrix)
+        else:
+            make_mitigation(register.risks.first(), owner=cast.owner)
+
+
+@pytest.mark.parametrize("model", ["risk", "mitigation", "auditevent", "user", "team", "register"])
+def test_list_queries_do_not_grow(admin, count_queries, cast, register, make_risk, make_mitigation, model):
+    kind = apps.get_model("risks", model)
+    make_mitigation(make_risk(owner=cast.owner), owner=cast.owner)
+    place = f"/admin/risks/{model}/"
+    admin.get(place)
+    few = count_queries(lambda: admin.get(place))
+    if kind is AuditEvent:
+        _more(Risk, cast, register, make_risk, make_mitigation, 30)
+    else:
+        _more(kind, cast, register, make_risk, make_mitigation, 30)
+
+    assert count_queries(lambda: admin.get(place)) == few
+    assert admin.get(place).context["cl"].result_count >= 30
