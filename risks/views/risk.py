@@ -1,18 +1,491 @@
-"""Placeholder, being written."""
-from django.http import Http404
-def risk_create(request, **kwargs):
-    raise Http404
-def risk_detail(request, **kwargs):
-    raise Http404
-def risk_update(request, **kwargs):
-    raise Http404
-def risk_delete(request, **kwargs):
-    raise Http404
-def risk_move(request, **kwargs):
-    raise Http404
-def indicator_create(request, **kwargs):
-    raise Http404
-def indicator_update(request, **kwargs):
-    raise Http404
-def indicator_delete(request, **kwargs):
-    raise Http404
+"""One risk: its page, logging and editing it, moving it between states, its indicators."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from risks import rules
+from risks.charts import draw_positions, draw_steps
+from risks.enums import Kind, State
+from risks.exceptions import Conflict, Invalid
+from risks.formatting import loss
+from risks.forms.intake import Draft, Intake, Suggestion, new_risk_draft, refill, typed_rows
+from risks.forms.risk import IndicatorForm, MoveForm, RiskUpdateForm, add_errors
+from risks.forms.scoring import KIND_INITIALS
+from risks.htmx import render_page
+from risks.models import Assessment, Indicator, Mitigation, Register, Risk
+from risks.models.translated import Text, record_language
+from risks.queries.activity import describe
+from risks.queries.matrix import LoadedMatrix
+from risks.queries.risk import (
+    categories_for,
+    find_template,
+    net_movement,
+    offered_templates,
+    read_activity,
+    read_assessments,
+    running_acceptance,
+    similar_risks,
+    suggest_templates,
+)
+from risks.rules import Move
+from risks.services.intake import log_risk
+from risks.services.mitigation import delete_indicator, save_indicator
+from risks.services.risk import delete_risk, move_risk, update_risk
+from risks.views.access import Scope, get_risk_or_404, team_view
+from risks.views.dialog import render_act
+
+MITIGATIONS_SHOWN = 100
+MOVEMENT = timedelta(days=30)
+LAST_REGISTER = "last_register"
+
+
+# --- the page
+
+
+@team_view
+def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
+    """Everything about one risk."""
+    risk = get_risk_or_404(scope, code)
+    matrix = scope.matrix_of(risk.register_id)
+    partials = {"risk-page": "risks/risk/_detail.html", "activity": "risks/risk/_activity.html"}
+    activity = read_activity(risk, _page(request))
+    context: dict[str, Any] = {
+        "risk": risk,
+        "activity": activity,
+        "lines": describe(activity.events, matrix),
+    }
+    htmx = getattr(request, "htmx", None)
+    if not (htmx and htmx.target == "activity"):
+        context |= _detail(scope, risk, matrix)
+    return render_page(request, "risks/risk/detail.html", context, partials=partials)
+
+
+def _page(request: HttpRequest) -> int:
+    page = request.GET.get("page", "1")
+    if not (page.isascii() and page.isdigit() and int(page[:6]) > 0 and len(page) < 6):
+        raise Http404
+    return int(page)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the risk is, of one kind; `url` scores it anew."""
+
+    kind: Kind
+    initial: str
+    level: Any
+    score: int | None
+    words: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A move of the transition table as a button: `why` says why it cannot be pressed."""
+
+    move: Move
+    url: str
+    why: str
+
+
+def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix) -> dict[str, Any]:
+    now = timezone.now()
+    assessments = read_assessments(risk)
+    positions = {kind: risk.position(kind) for kind in Kind}
+    mitigations = list(
+        Mitigation.objects.filter(risk=risk).select_related("owner").late_first()[:MITIGATIONS_SHOWN]
+    )
+    for mitigation in mitigations:
+        mitigation.risk = risk
+    movement = net_movement(assessments, now - MOVEMENT)
+    return {
+        "matrix": matrix,
+        "standings": [_standing(scope, risk, matrix, kind) for kind in Kind],
+        "positions": draw_positions(matrix, positions, {k: str(v) for k, v in KIND_INITIALS.items()}),
+        "steps_chart": draw_steps(matrix, assessments, now),
+        "history": [_history_row(each, matrix) for each in reversed(assessments)],
+        "movement": (movement > 0) - (movement < 0),
+        "mitigations": mitigations,
+        "indicators": list(Indicator.objects.filter(risk=risk).order_by("position", "id")),
+        "acceptance": running_acceptance(risk) if risk.state == State.ACCEPTED else None,
+        "moves": [_step(scope, risk, move) for move in rules.moves_from(risk.state)],
+        "loss": loss(risk.expected_loss, risk.register.budget_amount, risk.register.currency),
+        "why_not_edit": rules.reason_against(rules.check_can_edit_risk, scope.actor, risk),
+    }
+
+
+def _words(matrix: LoadedMatrix, place: tuple[int, int] | None) -> str:
+    if place is None:
+        return ""
+    if place not in matrix.grid.cells:
+        return f"{place[0]} × {place[1]}"
+    return f"{matrix.probabilities[place[0] - 1].name} × {matrix.impacts[place[1] - 1].name}"
+
+
+def _standing(scope: Scope, risk: Risk, matrix: LoadedMatrix, kind: Kind) -> Standing:
+    url = reverse("risks:risk-assess", args=[scope.team.slug, risk.code])
+    return Standing(
+        kind,
+        str(KIND_INITIALS[kind]),
+        matrix.levels.get(getattr(risk, f"{kind}_level")),
+        getattr(risk, f"{kind}_score"),
+        _words(matrix, risk.position(kind)),
+        f"{url}?kind={kind}",
+    )
+
+
+def _history_row(assessment: Assessment, matrix: LoadedMatrix) -> tuple[Assessment, Any, str]:
+    place = (assessment.probability, assessment.impact)
+    words = _words(matrix, place) if assessment.matrix_id == matrix.id else f"{place[0]} × {place[1]}"
+    return assessment, matrix.levels.get(assessment.level), words
+
+
+def _step(scope: Scope, risk: Risk, move: Move) -> Step:
+    url = reverse("risks:risk-move", args=[scope.team.slug, risk.code, move.name])
+    return Step(move, url, rules.reason_against(rules.check_can_move_risk, scope.actor, risk, move))
+
+
+def _changed(request: HttpRequest, scope: Scope, risk: Risk) -> HttpResponse:
+    """To htmx the event `risk-changed`, on which the page renews itself; else back to the risk."""
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(headers={"HX-Trigger": json.dumps({"risk-changed": {"code": risk.code}})})
+    return redirect("risks:risk-detail", scope.team.slug, risk.code)
+
+
+# --- a new risk
+
+REFILL = frozenset({"find", "template_choice", "another_register"})
+"""Buttons of the new risk's form that show it again, filled differently, instead of saving."""
+
+
+@team_view
+def risk_create(request: HttpRequest, scope: Scope) -> HttpResponse:
+    """Log a risk in one screen."""
+    rules.check_can_propose_risk(scope.actor)
+    if not scope.registers:
+        return render_page(request, "risks/risk/no_register.html")
+    register = _chosen_register(request, scope)
+    if _asks_only_for_suggestions(request):
+        return _suggestions(request, scope, register)
+    if request.method == "POST" and REFILL.isdisjoint(request.POST):
+        return _log(request, scope, register)
+    return _show_intake(request, scope, register, _filled_intake(request, scope, register))
+
+
+def _chosen_register(request: HttpRequest, scope: Scope) -> Register:
+    """The one chosen in the form, else the address's, else the one last used, else the first."""
+    key = request.POST.get("register", "") or request.GET.get("register", "")
+    key = key or request.session.get(LAST_REGISTER, "")
+    return next((each for each in scope.registers if each.key == key), scope.registers[0])
+
+
+def _asks_only_for_suggestions(request: HttpRequest) -> bool:
+    htmx = getattr(request, "htmx", None)
+    return bool(htmx and htmx.target == "suggestions")
+
+
+def _suggestions(request: HttpRequest, scope: Scope, register: Register) -> HttpResponse:
+    title = request.GET.get(f"title_{record_language()}", "")[:200]
+    context = _suggested(scope, title) | {"register": register}
+    return render_page(
+        request, "risks/risk/new.html", context, partials={"suggestions": "risks/risk/_suggestions.html"}
+    )
+
+
+def _suggested(scope: Scope, title: str) -> dict[str, Any]:
+    return {
+        "title": title,
+        "suggested": suggest_templates(offered_templates(scope.team), title),
+        "similar": [(risk, _residual(scope, risk)) for risk in similar_risks(scope.team, title)],
+    }
+
+
+def _residual(scope: Scope, risk: Risk) -> Any:
+    return scope.matrix_of(risk.register_id).levels.get(risk.residual_level or 0)
+
+
+def _intake(
+    scope: Scope, register: Register, data: Any, *, suggestion: Suggestion, initial: Draft, rows: Any = None
+) -> Intake:
+    return Intake(
+        data, suggestion=suggestion, initial=initial, rows=rows, team=scope.team, register=register,
+        registers=scope.registers, matrix=scope.matrix_of(register.pk), categories=categories_for(scope.team),
+    )  # fmt: skip
+
+
+def _filled_intake(request: HttpRequest, scope: Scope, register: Register) -> Intake:
+    """The form as it is first shown, or shown again with what was typed and another template or register."""
+    matrix = scope.matrix_of(register.pk)
+    if request.method != "POST":
+        suggestion = Suggestion(find_template(scope.team, request.GET.get("template", "")), matrix)
+        typed = {f"title_{record_language()}": request.GET.get("title", "")[:200]}
+        initial = refill(new_risk_draft(scope.user) | typed, {}, suggestion.fields)
+        initial["template"] = _template_id(suggestion)
+        return _intake(scope, register, None, suggestion=suggestion, initial=initial)
+    before = Suggestion(find_template(scope.team, request.POST.get("template", "")), matrix)
+    chosen = request.POST.get("template_choice", "")
+    suggestion = Suggestion(find_template(scope.team, chosen), matrix) if chosen else before
+    posted = _intake(scope, register, request.POST, suggestion=before, initial={})
+    typed = {name: str(posted.form[name].data or "") for name in posted.form.fields}
+    title = f"title_{record_language()}"
+    if chosen and suggestion.is_sought_by(typed[title]):
+        typed[title] = ""
+    if typed["matrix"] != str(matrix.id):
+        typed |= {kind.value: "" for kind in Kind}
+    initial = refill(typed, before.fields, suggestion.fields)
+    initial |= {"template": _template_id(suggestion), "register": register.key, "matrix": str(matrix.id)}
+    rows = (
+        suggestion.mitigations + typed_rows(posted.mitigations, before.mitigations),
+        suggestion.indicators + typed_rows(posted.indicators, before.indicators),
+    )
+    return _intake(scope, register, None, suggestion=suggestion, initial=initial, rows=rows)
+
+
+def _template_id(suggestion: Suggestion) -> str:
+    return str(suggestion.template.pk) if suggestion.template else ""
+
+
+def _show_intake(
+    request: HttpRequest, scope: Scope, register: Register, intake: Intake, status: int = 200
+) -> HttpResponse:
+    title = str(intake.form[f"title_{record_language()}"].value() or "")[:200]
+    context = _suggested(scope, title) | {
+        "intake": intake,
+        "form": intake.form,
+        "register": register,
+        "template": intake.suggestion.template,
+        "refilled": "template_choice" in request.POST,
+    }
+    partials = {"intake": "risks/risk/_intake.html"}
+    return render_page(request, "risks/risk/new.html", context, partials=partials, status=status)
+
+
+def _log(request: HttpRequest, scope: Scope, register: Register) -> HttpResponse:
+    template = find_template(scope.team, request.POST.get("template", ""))
+    suggestion = Suggestion(template, scope.matrix_of(register.pk))
+    intake = _intake(scope, register, request.POST, suggestion=suggestion, initial={})
+    if not intake.is_valid():
+        return _show_intake(request, scope, register, intake, status=422)
+    try:
+        risk = log_risk(
+            register,
+            intake.values(),
+            by=scope.actor,
+            positions=intake.form.positions(),
+            reason=Text.of(intake.form.cleaned_data["reason"]),
+            mitigations=intake.mitigation_values(),
+            indicators=intake.indicator_values(),
+        )
+    except Invalid as error:
+        intake.form.add_error(error.field, str(error.message))
+    except ValidationError as error:
+        add_errors(intake.form, error)
+    else:
+        request.session[LAST_REGISTER] = register.key
+        messages.success(request, _logged(risk))
+        return redirect("risks:risk-detail", scope.team.slug, risk.code)
+    return _show_intake(request, scope, register, intake, status=422)
+
+
+def _logged(risk: Risk) -> str:
+    if risk.state == State.DRAFT:
+        return _("%(code)s is kept as a draft; a manager confirms it.") % {"code": risk.code}
+    return _("%(code)s is logged.") % {"code": risk.code}
+
+
+# --- editing
+
+
+@team_view
+def risk_update(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
+    """Edit all fields. Where somebody else has saved meanwhile: both versions, to choose field by field."""
+    risk = get_risk_or_404(scope, code)
+    rules.check_can_edit_risk(scope.actor, risk)
+    categories = categories_for(scope.team, risk)
+    now = RiskUpdateForm(instance=risk, team=scope.team, categories=categories)
+    data = _resolved(request, now) if request.method == "POST" else None
+    instance = get_risk_or_404(scope, code) if data else risk  # validation writes into it
+    form = RiskUpdateForm(data, instance=instance, team=scope.team, categories=categories)
+    if data and form.is_valid():
+        try:
+            update_risk(risk, form.values(), by=scope.actor, seen_version=form.cleaned_data["version"])
+        except Conflict as error:
+            return _conflict(request, risk, form, now, str(error.message))
+        except Invalid as error:
+            form.add_error("place" if error.field == "subcategory" else error.field, str(error.message))
+        else:
+            messages.success(request, _("Saved."))
+            return redirect("risks:risk-detail", scope.team.slug, risk.code)
+    context = {"form": form, "risk": risk}
+    return render_page(request, "risks/risk/edit.html", context, status=422 if form.errors else 200)
+
+
+def _resolved(request: HttpRequest, now: RiskUpdateForm) -> Any:
+    """What was posted, with the saved value for each field of which theirs was chosen."""
+    data = request.POST.copy()
+    for name in now.fields:
+        if data.get(f"choose_{name}") == "theirs":
+            data[name] = _typed(now, name)
+    return data
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A field of which two versions exist."""
+
+    name: str
+    label: str
+    mine: str
+    theirs: str
+    keep_mine: bool
+
+
+def _conflict(
+    request: HttpRequest, risk: Risk, form: RiskUpdateForm, now: RiskUpdateForm, message: str
+) -> HttpResponse:
+    """Each field whose versions differ; what the person left alone is theirs unless chosen otherwise."""
+    clashes = []
+    for name in now.fields:
+        mine, theirs = _shown(form, name), _shown(now, name)
+        if name != "version" and mine != theirs:
+            keep = name in form.changed_data
+            clashes.append(Clash(name, str(now.fields[name].label), mine, theirs, keep))
+    kept = [("version", str(risk.version))]
+    for name in now.fields.keys() - {"version"}:
+        kept += [(name, _typed(form, name)), (f"initial-{name}", _typed(now, name))]
+    context = {"risk": risk, "clashes": clashes, "kept": kept, "message": message}
+    return render_page(request, "risks/risk/conflict.html", context, status=409)
+
+
+def _typed(form: RiskUpdateForm, name: str) -> str:
+    """A field's value as it is typed."""
+    value = form.fields[name].prepare_value(form[name].value())
+    return "" if value is None else str(value)
+
+
+def _shown(form: RiskUpdateForm, name: str) -> str:
+    """A field's value as a person reads it."""
+    text = _typed(form, name)
+    choices = getattr(form.fields[name], "choices", None)
+    if choices is None:
+        return text
+    for key, label in choices:
+        options = label if isinstance(label, list | tuple) else [(key, label)]
+        for each, words in options:
+            if str(each) == text:
+                return str(words)
+    return text
+
+
+# --- moves, deleting
+
+
+@team_view
+def risk_move(request: HttpRequest, scope: Scope, code: str, move: str) -> HttpResponse:
+    """Make one of the moves, with what it demands."""
+    risk = get_risk_or_404(scope, code)
+    step = rules.MOVES_BY_NAME.get(move)
+    if step is None:
+        raise Http404
+    rules.check_can_move_risk(scope.actor, risk, step)
+    posted = request.POST if request.method == "POST" else None
+    form = MoveForm(posted, move=step, team=scope.team, today=timezone.localdate())
+    if form.is_bound and form.is_valid():
+        data = form.cleaned_data
+        try:
+            moved = move_risk(
+                risk, step, by=scope.actor, reason=Text.of(data["reason"]),
+                approver=data.get("approver"), until=data.get("until"),
+            )  # fmt: skip
+        except Invalid as error:
+            form.add_error(error.field if error.field in form.fields else None, str(error.message))
+        else:
+            state = {"code": risk.code, "state": moved.get_state_display()}
+            messages.success(request, _("%(code)s: %(state)s.") % state)
+            return _changed(request, scope, risk)
+    heading = f"{step.label}: {risk.code}"
+    context = {"form": form, "risk": risk, "move": step}
+    return render_act(request, "risks/risk/move.html", heading, context, status=422 if form.errors else 200)
+
+
+@team_view
+def risk_delete(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
+    """Delete a draft, after saying what goes with it."""
+    risk = get_risk_or_404(scope, code)
+    rules.check_can_delete_risk(scope.actor, risk)
+    if request.method == "POST":
+        delete_risk(risk, by=scope.actor)
+        messages.success(request, _("The draft %(code)s is deleted.") % {"code": risk.code})
+        return redirect("risks:risk-list", scope.team.slug)
+    context = {
+        "risk": risk,
+        "mitigation_count": risk.mitigations.count(),
+        "indicator_count": risk.indicators.count(),
+        "assessment_count": risk.assessments.count(),
+    }
+    heading = _("Delete the draft %(code)s?") % {"code": risk.code}
+    return render_act(request, "risks/risk/delete.html", heading, context)
+
+
+# --- indicators
+
+
+@team_view
+def indicator_create(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
+    risk = get_risk_or_404(scope, code)
+    return _edit_indicator(request, scope, Indicator(risk=risk))
+
+
+@team_view
+def indicator_update(request: HttpRequest, scope: Scope, code: str, pk: int) -> HttpResponse:
+    return _edit_indicator(request, scope, _get_indicator_or_404(scope, code, pk))
+
+
+def _get_indicator_or_404(scope: Scope, code: str, pk: int) -> Indicator:
+    risk = get_risk_or_404(scope, code)
+    indicator = Indicator.objects.filter(risk=risk, pk=pk).first()
+    if indicator is None:
+        raise Http404
+    indicator.risk = risk
+    return indicator
+
+
+def _edit_indicator(request: HttpRequest, scope: Scope, indicator: Indicator) -> HttpResponse:
+    rules.check_can_edit_risk(scope.actor, indicator.risk)
+    form = IndicatorForm(request.POST if request.method == "POST" else None, instance=indicator)
+    if form.is_bound and form.is_valid():
+        try:
+            save_indicator(form.instance, by=scope.actor)
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, _("Saved."))
+            return _changed(request, scope, indicator.risk)
+    heading = _("Change the indicator") if indicator.pk else _("New indicator")
+    context = {"form": form, "risk": indicator.risk, "indicator": indicator}
+    status = 422 if form.errors else 200
+    return render_act(request, "risks/risk/indicator.html", heading, context, status=status)
+
+
+@team_view
+def indicator_delete(request: HttpRequest, scope: Scope, code: str, pk: int) -> HttpResponse:
+    indicator = _get_indicator_or_404(scope, code, pk)
+    rules.check_can_edit_risk(scope.actor, indicator.risk)
+    if request.method == "POST":
+        delete_indicator(indicator, by=scope.actor)
+        messages.success(request, _("The indicator is deleted."))
+        return _changed(request, scope, indicator.risk)
+    context = {"risk": indicator.risk, "indicator": indicator}
+    return render_act(request, "risks/risk/indicator_delete.html", _("Delete this indicator?"), context)

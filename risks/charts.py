@@ -1,0 +1,286 @@
+"""Pictures of one risk as SVG for its page: where it stands on the matrix, and how that changed.
+
+Colours and faces come from the style sheet by class, so that both themes and the printer have theirs; the
+words of a picture are said beside it too. Lengths are pixels at the width the picture is drawn for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from unicodedata import east_asian_width
+
+from django.utils import timezone
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from risks.enums import Kind
+from risks.formatting import day
+from risks.models import Assessment
+from risks.queries.matrix import LoadedMatrix
+
+Place = tuple[int, int]
+Point = tuple[float, float]
+
+
+def _text_width(text: str) -> float:
+    """About how wide a text is at 12 px."""
+    return sum(12.5 if east_asian_width(char) in "WF" else 6.4 for char in text)
+
+
+def _wrapped(text: str, width: float, lines: int = 2) -> list[str]:
+    """The text in at most so many lines, cut where it is longer."""
+    found = [""]
+    for word in text.split(" "):
+        longer = f"{found[-1]} {word}".strip()
+        if _text_width(longer) <= width or not found[-1]:
+            found[-1] = longer
+        else:
+            found.append(word)
+    kept = found[:lines]
+    return [_cut(line, width) if _text_width(line) > width + 4 else line for line in kept]
+
+
+def _cut(text: str, width: float) -> str:
+    while text and _text_width(text) > width - 6:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _label(x: float, y: float, lines: Sequence[str], anchor: str, middle: bool = False) -> SafeString:
+    top = y - (len(lines) - 1) * 7 if middle else y
+    return format_html_join(
+        "", '<text x="{}" y="{}" text-anchor="{}">{}</text>',
+        ((f"{x:.0f}", f"{top + 14 * i:.0f}", anchor, line) for i, line in enumerate(lines)),
+    )  # fmt: skip
+
+
+# --- where the risk stands
+
+LEFT, CELL_WIDTH, CELL_HEIGHT, GAP = 84, 54, 36, 2
+SPREAD = {1: [0.0], 2: [-12.0, 12.0], 3: [-17.0, 0.0, 17.0]}
+"""Where marks stand that share a cell, from its middle."""
+
+
+def draw_positions(
+    matrix: LoadedMatrix, positions: Mapping[Kind, Place | None], initials: Mapping[Kind, str]
+) -> SafeString:
+    """The matrix with the position of each kind and the way between them, but for positions outside it."""
+    width = LEFT + CELL_WIDTH * len(matrix.impacts)
+    bottom = CELL_HEIGHT * len(matrix.probabilities)
+    centre = _centres(matrix, positions)
+    parts = [_cells(matrix), _axes(matrix, bottom)]
+    placed = [centre[kind] for kind in Kind if kind in centre]
+    parts += [_way(start, end) for start, end in pairwise(placed)]
+    parts += [
+        format_html(
+            '<g class="mark mark-{}"><circle cx="{}" cy="{}" r="9"/>'
+            '<text x="{}" y="{}" text-anchor="middle">{}</text></g>',
+            kind.value, f"{x:.0f}", f"{y:.0f}", f"{x:.0f}", f"{y + 4:.0f}", initials[kind],
+        )
+        for kind, (x, y) in centre.items()
+    ]  # fmt: skip
+    return format_html(
+        '<svg class="risk-positions" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        width, bottom + 34, _said(matrix, positions), mark_safe("".join(parts)),  # noqa: S308 - parts are escaped
+    )  # fmt: skip
+
+
+def _corner(matrix: LoadedMatrix, place: Place) -> Point:
+    probability, impact = place
+    return LEFT + CELL_WIDTH * (impact - 1), CELL_HEIGHT * (len(matrix.probabilities) - probability)
+
+
+def _cells(matrix: LoadedMatrix) -> SafeString:
+    def cells() -> Iterable[tuple[object, ...]]:
+        for place, cell in matrix.grid.cells.items():
+            x, y = _corner(matrix, place)
+            yield (
+                matrix.level(cell.level).tone, x + GAP / 2, y + GAP / 2, CELL_WIDTH - GAP, CELL_HEIGHT - GAP,
+                matrix.level(cell.level).tone, x + CELL_WIDTH - 6, y + 13, cell.score,
+            )  # fmt: skip
+
+    return format_html_join(
+        "",
+        '<rect class="fill-{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>'
+        '<text class="cell-score ink-{}" x="{}" y="{}" text-anchor="end">{}</text>',
+        cells(),
+    )
+
+
+def _axes(matrix: LoadedMatrix, bottom: float) -> SafeString:
+    rows = [
+        _label(LEFT - 8, _corner(matrix, (step.index, 1))[1] + CELL_HEIGHT / 2 + 4,
+               _wrapped(step.name, LEFT - 10), "end", middle=True)
+        for step in matrix.probabilities
+    ]  # fmt: skip
+    columns = [
+        _label(_corner(matrix, (1, step.index))[0] + CELL_WIDTH / 2, bottom + 14,
+               _wrapped(step.name, CELL_WIDTH - 2), "middle")
+        for step in matrix.impacts
+    ]  # fmt: skip
+    return mark_safe("".join([*rows, *columns]))  # noqa: S308 - labels are escaped
+
+
+def _centres(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> dict[Kind, Point]:
+    sharing: defaultdict[Place, list[Kind]] = defaultdict(list)
+    for kind in Kind:
+        place = positions.get(kind)
+        if place in matrix.grid.cells and place is not None:
+            sharing[place].append(kind)
+    centres: dict[Kind, Point] = {}
+    for place, kinds in sharing.items():
+        x, y = _corner(matrix, place)
+        for kind, aside in zip(kinds, SPREAD[len(kinds)], strict=True):
+            centres[kind] = x + CELL_WIDTH / 2 + aside, y + CELL_HEIGHT / 2
+    return {kind: centres[kind] for kind in Kind if kind in centres}
+
+
+def _way(start: Point, end: Point) -> SafeString:
+    """An arrow between two marks, not reaching into them."""
+    (x1, y1), (x2, y2) = start, end
+    length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1.0)
+    if length < 28:  # side by side in one cell
+        return SafeString("")
+    ux, uy = (x2 - x1) / length, (y2 - y1) / length
+    x1, y1, x2, y2 = x1 + 11 * ux, y1 + 11 * uy, x2 - 12 * ux, y2 - 12 * uy
+    wings = [(x2 - 7 * ux + side * 4 * uy, y2 - 7 * uy - side * 4 * ux) for side in (1, -1)]
+    return format_html(
+        '<path class="way" d="M{} {}L{} {}M{} {}L{} {}L{} {}"/>',
+        *(f"{value:.1f}" for value in (x1, y1, x2, y2, *wings[0], x2, y2, *wings[1])),
+    )
+
+
+def _said(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> str:
+    said = []
+    for kind in Kind:
+        place = positions.get(kind)
+        if place is None or place not in matrix.grid.cells:
+            continue
+        probability, impact = place
+        words = matrix.probabilities[probability - 1].name, matrix.impacts[impact - 1].name
+        said.append(f"{kind.label}: {words[0]} × {words[1]}, {matrix.level_at(*place).name}")
+    return "; ".join(said) or _("Not scored yet")
+
+
+# --- how it changed
+
+WIDTH, BAND, CHART_LEFT, CHART_RIGHT, TOP = 720, 34, 72, 84, 4
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From moments and levels to places in the chart: every level a band of the same height, worst on top."""
+
+    start: datetime
+    end: datetime
+    matrix: LoadedMatrix
+    levels: Sequence[int]
+
+    def x(self, moment: datetime) -> float:
+        span = (self.end - self.start).total_seconds()
+        share = (moment - self.start).total_seconds() / span
+        return CHART_LEFT + share * (WIDTH - CHART_LEFT - CHART_RIGHT)
+
+    def y(self, level: int, score: int, matrix_id: int) -> float:
+        """Inside its band by the score; in the middle where another matrix gave the score."""
+        band = TOP + BAND * (len(self.levels) - 1 - self._band(level))
+        scores = sorted(cell.score for cell in self.matrix.grid.cells.values() if cell.level == level)
+        if matrix_id != self.matrix.id or not scores or scores[0] == scores[-1]:
+            return band + BAND / 2
+        share = (min(max(score, scores[0]), scores[-1]) - scores[0]) / (scores[-1] - scores[0])
+        return band + BAND - 6 - share * (BAND - 12)
+
+    def _band(self, level: int) -> int:
+        return sum(1 for each in self.levels if each < level)
+
+    @property
+    def bottom(self) -> float:
+        return TOP + BAND * len(self.levels)
+
+
+def draw_steps(matrix: LoadedMatrix, assessments: Sequence[Assessment], now: datetime) -> SafeString:
+    """Each kind's level and score over time, one step at each assessment; empty without any.
+
+    Assessments come oldest first. The last value holds until `now`.
+    """
+    if not assessments:
+        return SafeString("")
+    start = assessments[0].assessed_at
+    end = max(now, assessments[-1].assessed_at, start + timedelta(days=1))
+    scale = _Scale(start, end, matrix, sorted(matrix.levels))
+    series = {kind: [each for each in assessments if each.kind == kind] for kind in Kind}
+    parts = [_bands(scale), _days(scale)]
+    parts += [_steps(kind, acts, scale) for kind, acts in series.items() if acts]
+    parts += _names(series, scale)
+    return format_html(
+        '<svg class="risk-steps" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        WIDTH, f"{scale.bottom + 20:.0f}",
+        _("Levels of the assessments over time; the table below says the same."),
+        mark_safe("".join(parts)),  # noqa: S308 - parts are escaped
+    )  # fmt: skip
+
+
+def _bands(scale: _Scale) -> SafeString:
+    return format_html_join(
+        "",
+        '<rect class="band fill-{}" x="{}" y="{}" width="{}" height="{}"/>'
+        '<text x="{}" y="{}" text-anchor="end">{} {}</text>',
+        (
+            (
+                level.tone, CHART_LEFT, TOP + BAND * row, WIDTH - CHART_LEFT - CHART_RIGHT, BAND - 1,
+                CHART_LEFT - 8, f"{TOP + BAND * row + BAND / 2 + 4:.0f}",
+                level.mark, *_wrapped(level.name, CHART_LEFT - 22, lines=1),
+            )
+            for row, level in enumerate(scale.matrix.worst_first)
+        ),
+    )  # fmt: skip
+
+
+def _days(scale: _Scale) -> SafeString:
+    middle = scale.start + (scale.end - scale.start) / 2
+    ticks = [(scale.start, "start"), (middle, "middle"), (scale.end, "end")]
+    return format_html_join(
+        "", '<text x="{}" y="{}" text-anchor="{}">{}</text>',
+        (
+            (f"{scale.x(at):.0f}", f"{scale.bottom + 15:.0f}", anchor, day(timezone.localtime(at)))
+            for at, anchor in ticks
+        ),
+    )  # fmt: skip
+
+
+def _steps(kind: Kind, acts: Sequence[Assessment], scale: _Scale) -> SafeString:
+    points = [(scale.x(act.assessed_at), scale.y(act.level, act.score, act.matrix_id)) for act in acts]
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
+    path += "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:]) + f"H{scale.x(scale.end):.1f}"
+    dots = format_html_join(
+        "", '<circle cx="{}" cy="{}" r="3.5"><title>{}</title></circle>',
+        (
+            (f"{x:.1f}", f"{y:.1f}", f"{day(act.assessed_at)}: {act.get_kind_display()} {act.score}")
+            for (x, y), act in zip(points, acts, strict=True)
+        ),
+    )  # fmt: skip
+    return format_html('<g class="series series-{}"><path d="{}"/>{}</g>', kind.value, path, dots)
+
+
+def _names(series: Mapping[Kind, Sequence[Assessment]], scale: _Scale) -> list[SafeString]:
+    """Each kind's name at the end of its line, moved apart where lines end close together."""
+    ends = sorted(
+        (scale.y(acts[-1].level, acts[-1].score, acts[-1].matrix_id), kind)
+        for kind, acts in series.items()
+        if acts
+    )
+    names, lowest = [], 0.0
+    for y, kind in ends:
+        lowest = max(y + 4, lowest + 14)
+        names.append(
+            format_html(
+                '<text class="name-{}" x="{}" y="{}">{}</text>',
+                kind.value, WIDTH - CHART_RIGHT + 6, f"{lowest:.0f}", conditional_escape(kind.label),
+            )
+        )  # fmt: skip
+    return names

@@ -1,0 +1,147 @@
+"""Audit events in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from risks import formatting
+from risks.enums import Frequency, Kind, MitigationState, State, Verb
+from risks.models import AuditEvent, Indicator, Mitigation, Risk
+from risks.queries.matrix import LoadedMatrix
+
+LONGEST = 240
+"""Characters of a text that are shown of it."""
+
+_ACTS = {
+    ("risk", Verb.CREATED): gettext_lazy("logged this risk"),
+    ("risk", Verb.CHANGED): gettext_lazy("changed this risk"),
+    ("risk", Verb.ASSESSED): gettext_lazy("scored this risk"),
+    ("risk", Verb.MOVED): gettext_lazy("changed the state"),
+    ("mitigation", Verb.CREATED): gettext_lazy("added the mitigation “%(name)s”"),
+    ("mitigation", Verb.CHANGED): gettext_lazy("changed the mitigation “%(name)s”"),
+    ("mitigation", Verb.DELETED): gettext_lazy("deleted the mitigation “%(name)s”"),
+    ("indicator", Verb.CREATED): gettext_lazy("added the indicator “%(name)s”"),
+    ("indicator", Verb.CHANGED): gettext_lazy("changed the indicator “%(name)s”"),
+    ("indicator", Verb.DELETED): gettext_lazy("deleted the indicator “%(name)s”"),
+}
+_MODELS: dict[str, type[models.Model]] = {"risk": Risk, "mitigation": Mitigation, "indicator": Indicator}
+_SHARES = frozenset({"impact_low", "impact_likely", "impact_high"})
+
+
+@dataclass(frozen=True)
+class Change:
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One event: who did what when, why, and what changed by it."""
+
+    event: AuditEvent
+    who: str
+    act: str
+    changes: list[Change]
+
+
+def describe(events: Iterable[AuditEvent], matrix: LoadedMatrix) -> list[Line]:
+    """Events of one risk in the reader's language; positions in the words of its matrix."""
+    return [_line(event, matrix) for event in events]
+
+
+def _line(event: AuditEvent, matrix: LoadedMatrix) -> Line:
+    act = _ACTS.get((event.object_type, Verb(event.verb)))
+    words = str(act) % {"name": event.object_label} if act else event.get_verb_display()
+    changes = [
+        _change(event.object_type, name, before, after, matrix)
+        for name, (before, after) in event.changes.items()
+    ]
+    return Line(event, str(event.actor or _("The system")), words, changes)
+
+
+def _change(kind: str, name: str, before: Any, after: Any, matrix: LoadedMatrix) -> Change:
+    if kind == "risk" and name in Kind.values:
+        return Change(str(Kind(name).label), _position(before, matrix), _position(after, matrix))
+    label, write = _label(kind, name), _writer(kind, name)
+    return Change(label, _short(write(before)), _short(write(after)))
+
+
+def _label(kind: str, name: str) -> str:
+    if kind == "risk" and name.rpartition("_")[0] in ("frequency", "impact"):
+        return str(_RANGES[name])
+    field = _field(kind, name)
+    label = str(field.verbose_name) if field else name
+    return label[:1].upper() + label[1:]
+
+
+_RANGES = {
+    "frequency_kind": gettext_lazy("Frequency as"),
+    "frequency_low": gettext_lazy("Frequency from"),
+    "frequency_high": gettext_lazy("Frequency to"),
+    "impact_low": gettext_lazy("Impact from"),
+    "impact_likely": gettext_lazy("Impact, most likely"),
+    "impact_high": gettext_lazy("Impact to"),
+}
+
+
+def _field(kind: str, name: str) -> models.Field[Any, Any] | None:
+    try:
+        return _MODELS[kind]._meta.get_field(name)  # type: ignore[return-value]
+    except (KeyError, FieldDoesNotExist):
+        return None
+
+
+def _writer(kind: str, name: str) -> Callable[[Any], str]:
+    """How a value of this field is written."""
+    if kind == "risk" and name in _SHARES:
+        return formatting.share
+    if name == "progress":
+        return lambda value: "" if value is None else formatting.share(value / 100)
+    choices = _choices(kind, name)
+    if choices:
+        return lambda value: str(choices.get(value, value or ""))
+    if isinstance(_field(kind, name), models.DateField):
+        return _day
+    return lambda value: "" if value is None else str(value)
+
+
+def _choices(kind: str, name: str) -> Mapping[Any, Any]:
+    if name == "state":
+        return dict(State.choices if kind == "risk" else MitigationState.choices)
+    if name == "frequency_kind":
+        return dict(Frequency.choices)
+    field = _field(kind, name)
+    return dict(field.flatchoices) if field is not None else {}
+
+
+def _day(value: Any) -> str:
+    try:
+        return formatting.day(date.fromisoformat(value))
+    except (TypeError, ValueError):
+        return ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _position(cell: list[int] | None, matrix: LoadedMatrix) -> str:
+    """The words of a cell; its numbers if the matrix has changed since and knows it no longer."""
+    if not cell:
+        return ""
+    probability, impact = cell
+    try:
+        level = matrix.level_at(probability, impact)
+    except KeyError:
+        return f"{probability} × {impact}"
+    words = matrix.probabilities[probability - 1].name, matrix.impacts[impact - 1].name
+    return f"{words[0]} × {words[1]} ({level.name})"

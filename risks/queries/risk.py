@@ -1,0 +1,187 @@
+"""What the page of one risk reads, and what a new one is compared with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from django.db import connection
+from django.db.models import Prefetch
+
+from risks.enums import Kind
+from risks.models import (
+    Acceptance,
+    Assessment,
+    AuditEvent,
+    Category,
+    Risk,
+    Team,
+    Template,
+    TemplateIndicator,
+    TemplateMitigation,
+)
+from risks.models.search import words
+
+ASSESSMENTS_SHOWN = 100
+EVENTS_SHOWN = 20
+_TERMS = 12
+"""Words of a title that count; more say nothing more."""
+_CANDIDATES = 40
+_ALIKE = 0.3
+
+T = TypeVar("T")
+
+
+# --- one risk
+
+
+def read_assessments(risk: Risk) -> list[Assessment]:
+    """The newest assessments of all kinds with who made them, oldest first. One query."""
+    newest = Assessment.objects.filter(risk=risk).select_related("assessed_by")
+    return list(newest.order_by("-assessed_at", "-id")[:ASSESSMENTS_SHOWN])[::-1]
+
+
+def net_movement(assessments: Iterable[Assessment], since: datetime) -> int:
+    """Change of the residual rank since the moment: above zero is worse."""
+    return sum(each.delta for each in assessments if each.kind == Kind.RESIDUAL and each.assessed_at >= since)
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A page of what was done to a risk, newest first; pages begin at 1."""
+
+    events: Sequence[AuditEvent]
+    page: int
+    has_older: bool
+
+
+def read_activity(risk: Risk, page: int) -> Activity:
+    """One query."""
+    first = (page - 1) * EVENTS_SHOWN
+    events = AuditEvent.objects.filter(risk=risk).select_related("actor").order_by("-happened_at", "-id")
+    found = list(events[first : first + EVENTS_SHOWN + 1])
+    return Activity(found[:EVENTS_SHOWN], page, len(found) > EVENTS_SHOWN)
+
+
+def running_acceptance(risk: Risk) -> Acceptance | None:
+    running = Acceptance.objects.filter(risk=risk, ended_at=None)
+    return running.select_related("approver", "accepted_by").first()
+
+
+# --- titles alike
+
+
+def _terms(title: str) -> list[str]:
+    """Words of a title to compare by: Latin words, and pairs of neighbouring Chinese characters."""
+    found: list[str] = []
+    before = ""
+    for word in words(title):
+        chinese = word if len(word) == 1 and word > "\u2e80" else ""
+        if not chinese:
+            found.append(word)
+        elif before:
+            found.append(before + chinese)
+        before = chinese
+    if not found and before:
+        found.append(before)
+    long = [term for term in found if len(term) > 2 or not term.isascii()]
+    return list(dict.fromkeys(long or found))[:_TERMS]
+
+
+def rank_by_title(title: str, items: Sequence[T], text_of: Callable[[T], str]) -> list[tuple[float, T]]:
+    """Items that share words with the title, the most alike first, with the share of it they hold (0–1).
+
+    A word counts for more the fewer items hold it; one being typed matches by its beginning.
+    """
+    terms = _terms(title)
+    known = [_terms(text_of(item)) for item in items]
+    held = [{term for term in terms if any(each.startswith(term) for each in own)} for own in known]
+    frequency = Counter(term for found in held for term in found)
+    weights = {term: 1 / (1 + frequency[term]) for term in terms}
+    total = sum(weights.values()) or 1
+    scores = [sum(weights[term] for term in found) / total for found in held]
+    scored = zip(scores, items, strict=True)
+    return sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: -pair[0])
+
+
+def similar_risks(team: Team, title: str, limit: int = 5) -> list[Risk]:
+    """The team's risks whose titles are most like this one. Two queries at most, none without words."""
+    terms = _terms(title)
+    if not terms:
+        return []
+    ids = _matching(team, terms)
+    risks = list(Risk.objects.filter(pk__in=ids).select_related("register")) if ids else []
+    ranked = rank_by_title(title, risks, lambda risk: f"{risk.title_en} {risk.title_zh}")
+    return [risk for score, risk in ranked if score >= _ALIKE][:limit]
+
+
+def _matching(team: Team, terms: Sequence[str]) -> list[int]:
+    """Ids of the risks that hold any of the terms, best first by the index's own ranking."""
+    if connection.vendor == "postgresql":
+        query = " | ".join(f"({' <-> '.join(words(term))}:*)" for term in terms)
+        sql = (
+            "SELECT r.id FROM risks_search s JOIN risks_risk r ON r.id = s.id, "
+            "to_tsquery('simple', %s) AS query "
+            "WHERE s.body @@ query AND r.team_id = %s "
+            "ORDER BY ts_rank(s.body, query) DESC, r.id DESC LIMIT %s"
+        )
+    else:
+        query = " OR ".join(f'"{" ".join(words(term))}"*' for term in terms)
+        sql = (
+            "SELECT r.id FROM risks_search CROSS JOIN risks_risk r ON r.id = risks_search.rowid "
+            "WHERE risks_search MATCH %s AND r.team_id = %s ORDER BY bm25(risks_search), r.id DESC LIMIT %s"
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [query, team.pk, _CANDIDATES])
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+# --- templates
+
+
+def offered_templates(team: Team) -> list[Template]:
+    """Every template the team may use, in the order of the taxonomy, without its parts. One query."""
+    return list(
+        Template.objects.available_to(team)
+        .select_related("category")
+        .only("code", "title_en", "title_zh", "category__name_en", "category__name_zh", "category__position")
+        .order_by("category__position", "category_id", "code")
+    )
+
+
+def suggest_templates(templates: Sequence[Template], title: str, limit: int = 8) -> list[Template]:
+    """Those that fit the title; without one the first of each category, so that there is a choice at once."""
+    if _terms(title):
+        ranked = rank_by_title(title, templates, lambda each: f"{each.title_en} {each.title_zh} {each.code}")
+        return [template for _score, template in ranked[:limit]]
+    by_category: dict[int, list[Template]] = {}
+    for template in templates:
+        by_category.setdefault(template.category_id, []).append(template)
+    each = max(1, limit // max(1, len(by_category)))
+    return [template for group in by_category.values() for template in islice(group, each)]
+
+
+def find_template(team: Team, pk: str) -> Template | None:
+    """A template with its parts, by an id as typed. Three queries."""
+    if not (pk.isascii() and pk.isdigit() and len(pk) < 18):
+        return None
+    return (
+        Template.objects.available_to(team)
+        .filter(pk=int(pk))
+        .prefetch_related(
+            Prefetch("mitigations", TemplateMitigation.objects.order_by("position", "id")),
+            Prefetch("indicators", TemplateIndicator.objects.order_by("position", "id")),
+        )
+        .first()
+    )
+
+
+def categories_for(team: Team, risk: Risk | None = None) -> list[Category]:
+    """Categories and subcategories in use, and those of the risk even if they no longer are. One query."""
+    own = {risk.category_id, risk.subcategory_id} if risk else set()
+    categories = Category.objects.available_to(team) | Category.objects.filter(pk__in=own - {None})
+    return list(categories.order_by("position", "key"))
