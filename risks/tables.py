@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -20,15 +20,14 @@ from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
-from django_tables2 import Column
 
 from risks import formatting, rules
-from risks.enums import State, Strategy
-from risks.models import Category, Register, Risk, User
+from risks.enums import MitigationKind, MitigationState, State, Strategy
+from risks.models import Category, Mitigation, Register, Risk, User
 from risks.models.risk import RiskQuerySet
 from risks.models.translated import record_language
 from risks.quant.matrix import rank
@@ -36,6 +35,7 @@ from risks.queries.changes import window_start
 from risks.queries.matrix import LoadedMatrix, load_matrix
 from risks.queries.risk_list import Options, mitigation_counts, net_movements, people_by_id
 from risks.rules import Actor
+from risks.templatetags.risks import mitigation_icon
 
 Text = str | Promise
 
@@ -60,6 +60,13 @@ class Address:
     def query(self) -> str:
         """The query alone, in one spelling, without the page: for saved views, exports and bulk changes."""
         return self.url().partition("?")[2]
+
+
+class Column(django_tables2.Column):
+    """A column; shared by all requests, where the library copies every column for each of them."""
+
+    def __deepcopy__(self, memo: Any) -> Column:
+        return self
 
 
 @dataclass(frozen=True)
@@ -104,13 +111,14 @@ class ListTable(django_tables2.Table):
         """`without` names columns that this reader or register has no use for."""
         self.address, self.caption = address, caption
         self.errors: dict[str, str] = {}
-        available = [name for name in self.base_columns if name not in set(without)]
+        without = tuple(without)
+        available = [name for name in self.base_columns if name not in without]
         self.sort = self._choice("sort", self._sorts(available), self.default_sort)
         self.density = self._choice("density", self.densities, self.densities[0])
         self.per_page_choice = self._choice("per_page", self.page_sizes, self.page_size)
         shown = self._shown(available)
         super().__init__(
-            Ordered(queryset.none() if self.errors else queryset), order_by=self.sort, exclude=tuple(without)
+            Ordered(queryset.none() if self.errors else queryset), order_by=self.sort, exclude=without
         )
         for name in available:
             if name not in shown:
@@ -140,8 +148,7 @@ class ListTable(django_tables2.Table):
         unknown = [name for name in chosen if name not in self.base_columns]
         if unknown:
             self.errors["columns"] = _("“%(value)s” is not one of the choices.") % {"value": unknown[0][:50]}
-        fixed = {name for name in available if not self.base_columns[name].verbose_name}
-        return {*(chosen or self.default_columns), *self.required_columns, *fixed}
+        return {*(chosen or self.default_columns), *self.required_columns}
 
     # --- one page of rows
 
@@ -157,12 +164,12 @@ class ListTable(django_tables2.Table):
 
     @cached_property
     def records(self) -> list[Any]:
-        """The page's rows: their keys are read through an index first, and only these rows in full."""
+        """The page's rows: their keys are found through an index, and only these rows are read in full."""
         if not self.total:
             return []
-        keys = list(self.current_page.object_list)
         ordered = self.data.data
-        return self.load(ordered.model._default_manager.filter(pk__in=keys).order_by(*ordered.query.order_by))
+        rows = ordered.model._default_manager.filter(pk__in=self.current_page.object_list)
+        return self.load(rows.order_by(*ordered.query.order_by))
 
     @property
     def page_links(self) -> list[tuple[str, str]]:
@@ -213,19 +220,27 @@ class ListTable(django_tables2.Table):
         return [
             (column.name, column.header, column.visible)
             for column in self.columns.iterall()
-            if column.column.verbose_name and column.name not in self.required_columns
+            if column.name not in self.required_columns
         ]
 
     @property
-    def sort_choices(self) -> list[tuple[str, str]]:
-        """Every ordering, for where the headings are out of sight."""
+    def sort_options(self) -> SafeString:
+        """Every ordering as options of a select, for where the headings are out of sight."""
         labels = {"": _("%(column)s, rising"), "-": _("%(column)s, falling")}
-        return [
-            (sign + column.name, labels[sign] % {"column": column.header})
-            for column in self.columns.iterall()
-            if column.orderable and column.column.verbose_name
-            for sign in ("", "-")
-        ]
+        return format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            (
+                (
+                    "" if sort == self.default_sort else sort,
+                    SafeString(" selected" if sort == self.sort else ""),
+                    labels[sort[: -len(column.name)]] % {"column": column.header},
+                )
+                for column in self.columns.iterall()
+                if column.orderable
+                for sort in (column.name, f"-{column.name}")
+            ),
+        )
 
     @property
     def body(self) -> SafeString:
@@ -238,9 +253,10 @@ class ListTable(django_tables2.Table):
 
     def _row(self, record: Any, cells: list[tuple[SafeString, Callable[[Any], Any]]]) -> str:
         css = self.row_class(record)
-        start = format_html('<tr class="{}">', css) if css else "<tr>"
-        inner = "".join(f"{opening}{conditional_escape(cell(record))}</td>" for opening, cell in cells)
-        return f"{start}{inner}</tr>\n"
+        parts = [format_html('<tr class="{}">', css) if css else "<tr>"]
+        for opening, cell in cells:
+            parts += (opening, conditional_escape(cell(record)), "</td>")
+        return "".join(parts) + "</tr>\n"
 
 
 def _column(label: Text, *order_by: str, css: str = "") -> Column:
@@ -250,6 +266,20 @@ def _column(label: Text, *order_by: str, css: str = "") -> Column:
     )
 
 
+@lru_cache(maxsize=4096)
+def _day(value: date | None, language: str | None) -> str:
+    """The date as `formatting.day` writes it; dates of a list repeat, and writing one takes 20 µs."""
+    return formatting.day(value)
+
+
+_TITLE_LINK = '<a class="clip" dir="auto" href="{}">{}</a>'
+_OTHER_TITLE_LINK = '<a class="clip" dir="auto" href="{}" lang="{}">{}</a>'
+_EDIT_LINKS = {
+    field: f'<a class="edit" href="{{}}field/{field}/" aria-describedby="edit-hint">{{}}</a>'
+    for field in ("owner", "state", "review")
+}
+
+
 class RiskTable(ListTable):
     """The list of risks. Owner, state and next review lead to where they are changed, if one may."""
 
@@ -257,7 +287,7 @@ class RiskTable(ListTable):
     default_columns = (
         "code", "title", "category", "owner", "level", "movement", "strategy", "state", "review",
     )  # fmt: skip
-    required_columns = ("code", "title")
+    required_columns = ("select", "code", "title")
     _fields = (
         "team_id", "register_id", "number", "code", "title_en", "title_zh", "category_id", "subcategory_id",
         "owner_id", "created_by_id", "state", "strategy", "next_review_date", "expected_loss", "updated_at",
@@ -298,6 +328,7 @@ class RiskTable(ListTable):
             *(() if rules.can_bulk_edit(actor) else ("select",)),
             *(() if len(registers) > 1 else ("register",)),
         ]
+        self.chinese = record_language() == "zh"
         super().__init__(queryset, address=address, caption=_("Risks"), without=without)
         self.actor, self.options, self.today = actor, options, today
         self.registers = {register.pk: register for register in registers}
@@ -306,7 +337,8 @@ class RiskTable(ListTable):
         self.counts: dict[int, tuple[int, int]] = {}
         self.states = {value: str(label) for value, label in State.choices}
         self.strategies = {"": "", **{value: str(label) for value, label in Strategy.choices}}
-        self.day = cache(formatting.day)
+        self.url = cache(lambda code: format_html("{}{}/", address.path, code))
+        self.category_name = cache(self._category_name)
         self.level_badge = cache(self._level_badge)
 
     def load(self, queryset: QuerySet[Risk]) -> list[Risk]:
@@ -326,7 +358,7 @@ class RiskTable(ListTable):
     # --- orderings that are no plain column
 
     def order_title(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
-        first, second = ("zh", "en") if record_language() == "zh" else ("en", "zh")
+        first, second = ("zh", "en") if self.chinese else ("en", "zh")
         title = Coalesce(NullIf(f"title_{first}", Value("")), F(f"title_{second}"))
         return risks.order_by(title.desc() if descending else title.asc()), True
 
@@ -353,21 +385,21 @@ class RiskTable(ListTable):
         return risk.code
 
     def cell_title(self, risk: Risk) -> SafeString:
-        lang: SafeString | str = ""
-        if not getattr(risk, f"title_{record_language()}"):
-            lang = format_html(' lang="{}"', "zh-hans" if risk.title_zh else "en")
-        return format_html(
-            '<a class="clip" href="{}{}/"{}>{}</a>', self.address.path, risk.code, lang, risk.title
-        )
+        """The title leads to the risk; one that exists in the other language only says which that is."""
+        first, other = (risk.title_zh, risk.title_en) if self.chinese else (risk.title_en, risk.title_zh)
+        if first:
+            return format_html(_TITLE_LINK, self.url(risk.code), first)
+        language = "en" if self.chinese else "zh-hans"
+        return format_html(_OTHER_TITLE_LINK, self.url(risk.code), language, other)
 
     def cell_register(self, risk: Risk) -> str:
         return self.registers[risk.register_id].key
 
     def cell_category(self, risk: Risk) -> str:
-        return self._category(risk.category_id)
+        return self.category_name(risk.category_id)
 
     def cell_subcategory(self, risk: Risk) -> str:
-        return self._category(risk.subcategory_id)
+        return self.category_name(risk.subcategory_id)
 
     def cell_owner(self, risk: Risk) -> SafeString | str:
         person = self.people.get(risk.owner_id or 0)
@@ -411,7 +443,7 @@ class RiskTable(ListTable):
         return self._editable(risk, "state", self.states[risk.state], movable)
 
     def cell_review(self, risk: Risk) -> SafeString | str:
-        text: SafeString | str = self.day(risk.next_review_date)
+        text: SafeString | str = _day(risk.next_review_date, get_language())
         if risk.is_review_due(self.today):
             text = format_html('{} <span class="tag tag-late">{}</span>', text, _("late"))
         elif not text:
@@ -427,17 +459,14 @@ class RiskTable(ListTable):
         )
 
     def cell_updated(self, risk: Risk) -> str:
-        return self.day(timezone.localdate(risk.updated_at))
+        return _day(timezone.localdate(risk.updated_at), get_language())
 
     def _editable(self, risk: Risk, field: str, text: SafeString | str, allowed: bool) -> SafeString | str:
         if not allowed:
             return text
-        return format_html(
-            '<a class="edit" href="{}{}/field/{}/" aria-describedby="edit-hint">{}</a>',
-            self.address.path, risk.code, field, text,
-        )  # fmt: skip
+        return format_html(_EDIT_LINKS[field], self.url(risk.code), text)
 
-    def _category(self, pk: int | None) -> str:
+    def _category_name(self, pk: int | None) -> str:
         category: Category | None = self.options.taxonomy.get(pk or 0)
         return category.name if category else ""
 
@@ -457,3 +486,109 @@ def _listed(column: str, values: Sequence[str], descending: bool) -> Any:
         default=Value(0),
     )
     return place.desc() if descending else place.asc()
+
+
+class MitigationTable(ListTable):
+    """The list of mitigations, late ones first. The title leads to the mitigation, the code to its risk."""
+
+    default_sort = "due"
+    default_columns = ("title", "risk", "owner", "state", "due", "cost")
+    required_columns = ("title", "risk")
+    _fields = (
+        "kind", "title_en", "title_zh", "trigger_en", "trigger_zh", "state", "progress", "due_date",
+        "done_date", "cost_amount", "register_id", "owner__name", "owner__email",
+        "risk__code", "risk__title_en", "risk__title_zh",
+    )  # fmt: skip
+
+    title = _column(gettext_lazy("What is done"), "title")
+    kind = _column(gettext_lazy("Kind"), "kind", css="nowrap")
+    risk = _column(gettext_lazy("Risk"), "risk__register__key", "risk__number", css="nowrap tabular")
+    owner = _column(gettext_lazy("Owner"), "owner__name")
+    state = _column(gettext_lazy("State"), "state", css="nowrap")
+    due = _column(gettext_lazy("Due"), "due_order", css="nowrap")
+    cost = _column(gettext_lazy("Cost"), "cost_amount", css="num nowrap")
+
+    def __init__(
+        self,
+        queryset: QuerySet[Mitigation],
+        *,
+        address: Address,
+        risks_path: str,
+        registers: Sequence[Register],
+        today: date,
+    ) -> None:
+        super().__init__(queryset, address=address, caption=_("Mitigations"))
+        self.risks_path, self.today = risks_path, today
+        self.currencies = {register.pk: register.currency for register in registers}
+        self.kinds = {kind.value: (str(kind.label), mitigation_icon(kind)) for kind in MitigationKind}
+        self.states = {value: str(label) for value, label in MitigationState.choices}
+        self.url = cache(lambda code: format_html("{}{}/", address.path, code))
+        self.day = cache(formatting.day)
+
+    def load(self, queryset: QuerySet[Mitigation]) -> list[Mitigation]:
+        return list(queryset.select_related("owner", "risk").only(*self._fields))
+
+    def row_class(self, record: Mitigation) -> str:
+        return f"kind-{record.kind}" if record.is_pending else f"kind-{record.kind} row-over"
+
+    # --- orderings that are no plain column
+
+    def order_title(self, found: QuerySet[Mitigation], descending: bool) -> tuple[QuerySet[Mitigation], bool]:
+        first, second = ("zh", "en") if record_language() == "zh" else ("en", "zh")
+        title = Coalesce(NullIf(f"title_{first}", Value("")), F(f"title_{second}"))
+        return found.order_by(title.desc() if descending else title.asc()), True
+
+    def order_state(self, found: QuerySet[Mitigation], descending: bool) -> tuple[QuerySet[Mitigation], bool]:
+        return found.order_by(_listed("state", MitigationState.values, descending)), True
+
+    def order_due(self, found: QuerySet[Mitigation], descending: bool) -> tuple[QuerySet[Mitigation], bool]:
+        """What is finished stays behind what is not; the latest due day first if falling."""
+        return found.order_by("-pending", "-due_order" if descending else "due_order"), True
+
+    def order_cost(self, found: QuerySet[Mitigation], descending: bool) -> tuple[QuerySet[Mitigation], bool]:
+        cost = F("cost_amount")
+        return found.order_by(cost.desc(nulls_last=True) if descending else cost.asc(nulls_last=True)), True
+
+    # --- cells
+
+    def cell_title(self, record: Mitigation) -> SafeString:
+        name, sign = self.kinds[record.kind]
+        trigger: SafeString | str = ""
+        if record.trigger:
+            trigger = format_html('<span class="trigger">{} {}</span>', _("Trigger:"), record.trigger)
+        return format_html(
+            '<span class="kind">{} {}</span><a class="clip" href="{}{}/">{}</a>{}',
+            sign, name, self.address.path, record.pk, record.title, trigger,
+        )  # fmt: skip
+
+    def cell_kind(self, record: Mitigation) -> str:
+        return self.kinds[record.kind][0]
+
+    def cell_risk(self, record: Mitigation) -> SafeString:
+        return format_html(
+            '<a href="{}{}/" title="{}">{}</a>',
+            self.risks_path, record.risk.code, record.risk.title, record.risk.code,
+        )  # fmt: skip
+
+    def cell_owner(self, record: Mitigation) -> SafeString | str:
+        if record.owner is None:
+            return format_html('<span class="muted">{}</span>', _("Nobody"))
+        return str(record.owner)
+
+    def cell_state(self, record: Mitigation) -> SafeString | str:
+        state = self.states[record.state]
+        if record.state != MitigationState.UNDER_WAY:
+            return state
+        return format_html('{} <span class="muted tabular">{} %</span>', state, record.progress)
+
+    def cell_due(self, record: Mitigation) -> SafeString | str:
+        if record.done_date:
+            return format_html('<span class="muted">{} {}</span>', _("done"), self.day(record.done_date))
+        if not record.is_late(self.today) or record.due_date is None:
+            return self.day(record.due_date)
+        late = (self.today - record.due_date).days
+        words = ngettext("%(days)d day late", "%(days)d days late", late) % {"days": late}
+        return format_html('{} <span class="tag tag-late">{}</span>', self.day(record.due_date), words)
+
+    def cell_cost(self, record: Mitigation) -> str:
+        return formatting.money(record.cost_amount, self.currencies[record.register_id])

@@ -29,34 +29,40 @@ def moved_risks(
 ) -> RiskQuerySet:
     """Those of `risks`, all of `registers`, to which this happened since the moment.
 
-    New: counted for the first time, and up or down: active, and better or worse by the sum of all scorings
-    since; a risk can be both. Closed: and still is.
+    New: counted for the first time. Closed: and still is. Up or down: by the sum of all scorings since,
+    whatever the state; the first scoring of a risk moves nothing.
     """
     what = Moved(what)
     if what == Moved.NEW:
-        return risks.filter(pk__in=_entries(registers, since).values("risk"))
+        return risks.filter(pk__in=entries_since(registers, since).values("risk"))
     if what == Moved.CLOSED:
-        closings = _moves(registers, since).filter(to_state=State.CLOSED)
+        closings = moves_since(registers, since).filter(to_state=State.CLOSED, from_state__in=ACTIVE_STATES)
         return risks.filter(state=State.CLOSED, pk__in=closings.values("risk"))
     net = net_movement(registers, since)
     moved = net.filter(net__gt=0) if what == Moved.UP else net.filter(net__lt=0)
-    return risks.filter(active=True, pk__in=moved.values("risk"))
+    return risks.filter(pk__in=moved.values("risk"))
 
 
 def net_movement(registers: Sequence[Register], since: datetime) -> QuerySet[Assessment, dict[str, int]]:
     """Rows {risk: id, net: change of its residual rank since the moment}, of risks scored since."""
-    scorings = Assessment.objects.filter(
+    return scorings_since(registers, since).values("risk").annotate(net=Sum("delta")).order_by()
+
+
+def scorings_since(registers: Sequence[Register], since: datetime) -> QuerySet[Assessment]:
+    """Scorings that moved a residual position."""
+    found = Assessment.objects.filter(
         register__in=[register.pk for register in registers], kind=Kind.RESIDUAL, assessed_at__gte=since
     )
-    return scorings.values("risk").annotate(net=Sum("delta")).order_by()
+    return found.exclude(delta=0).order_by()
 
 
-def _moves(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
+def moves_since(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
+    """Changes of state."""
     return StateChange.objects.filter(
         register__in=[register.pk for register in registers], moved_at__gte=since
     ).order_by()
 
 
-def _entries(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
+def entries_since(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
     """Moves by which a risk began to count; a draft is never entered again, so each risk has at most one."""
-    return _moves(registers, since).filter(to_state__in=ACTIVE_STATES, from_state__in=("", State.DRAFT))
+    return moves_since(registers, since).filter(to_state__in=ACTIVE_STATES, from_state__in=("", State.DRAFT))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -13,21 +13,31 @@ MAX_PARTS = 400
 """Of one statement; SQLite allows 500."""
 
 
-def union_all(querysets: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
-    """The rows of all querysets, which name the same number of columns by `values_list`.
+def read_ids(
+    sought: Mapping[str, QuerySet[Any, Any]], counted: Mapping[str, QuerySet[Any, Any]]
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """The ids of some querysets, each in its own order and with its own limit, and the lengths of others.
 
-    Unlike `QuerySet.union()` each keeps its own order and limit on every database. The values come as the
-    database gives them: take ids and counts, not dates.
+    One query, which Django's `union()` would not allow on SQLite. Each names one column of ids by `values`.
     """
+    ids: dict[str, list[int]] = {name: [] for name in sought}
+    counts = dict.fromkeys(counted, 0)
     parts, params = [], []
-    for queryset in querysets:
-        try:
-            sql, its_params = queryset.query.sql_with_params()
-        except EmptyResultSet:
-            continue
-        parts.append(f"SELECT * FROM ({sql}) AS part")  # noqa: S608 - made by Django, values are parameters
-        params += its_params
-    return execute(" UNION ALL ".join(parts), params) if parts else []
+    for is_id, what, named in ((1, "part.*", sought), (0, "COUNT(*)", counted)):
+        for name, queryset in named.items():
+            try:
+                sql, its_params = queryset.query.sql_with_params()
+            except EmptyResultSet:
+                continue
+            # The statement is made by Django; names and values are parameters.
+            parts.append(f"SELECT {is_id}, CAST(%s AS varchar(40)), {what} FROM ({sql}) AS part")  # noqa: S608
+            params += [name, *its_params]
+    for is_id, name, number in execute(" UNION ALL ".join(parts), params) if parts else []:
+        if is_id:
+            ids[name].append(number)
+        else:
+            counts[name] = number
+    return ids, counts
 
 
 def execute(sql: str, params: Iterable[Any]) -> list[tuple[Any, ...]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from risks import formatting, rules
+from risks.enums import MitigationKind
+from risks.models import Mitigation
 
 register = template.Library()
 
@@ -61,3 +64,30 @@ def why_not(check: str, *args: Any) -> str:
 def get(mapping: Any, key: Any) -> Any:
     """`{{ counts|get:key }}`: an item by a key that is a variable; None if missing."""
     return mapping.get(key)
+
+
+MITIGATION_ICONS = {
+    MitigationKind.PREVENTION: "shield",
+    MitigationKind.CONTINGENCY: "umbrella",
+    MitigationKind.TRANSFER: "arrow-up-right",
+    MitigationKind.DIVERSIFICATION: "arrows-split",
+}
+
+
+@register.simple_tag
+def mitigation_icon(kind: str) -> SafeString:
+    return icon(MITIGATION_ICONS[MitigationKind(kind)])
+
+
+@register.simple_tag
+def mitigation_groups(mitigations: Iterable[Mitigation]) -> list[tuple[MitigationKind, list[Mitigation]]]:
+    """The mitigations by kind, in the order of the kinds; kinds without any are left out."""
+    mitigations = list(mitigations)
+    groups = [(kind, [each for each in mitigations if each.kind == kind]) for kind in MitigationKind]
+    return [(kind, members) for kind, members in groups if members]
+
+
+@register.filter
+def days_late(due: date, today: date) -> int:
+    """`{{ mitigation.due_date|days_late:today }}`."""
+    return (today - due).days

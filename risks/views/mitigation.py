@@ -1,12 +1,209 @@
-"""Placeholder, being written."""
-from django.http import Http404
-def mitigation_create(request, **kwargs):
-    raise Http404
-def mitigation_list(request, **kwargs):
-    raise Http404
-def mitigation_update(request, **kwargs):
-    raise Http404
-def mitigation_state(request, **kwargs):
-    raise Http404
-def mitigation_delete(request, **kwargs):
-    raise Http404
+"""Mitigations: the table and the board of all, and adding, changing and removing them from their risk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from risks import rules
+from risks.enums import MitigationState
+from risks.exceptions import Conflict
+from risks.filters import MitigationFilter
+from risks.forms.mitigation import MitigationForm, StateForm
+from risks.forms.risk import add_errors
+from risks.htmx import render_page, requested_partial
+from risks.models import Mitigation, Risk, User
+from risks.queries.mitigation import owners_load, read_board
+from risks.services.mitigation import add_mitigation, delete_mitigation, update_mitigation
+from risks.tables import Address, MitigationTable
+from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
+
+MENUS = ("kind", "state", "owner")
+SECTION = {"mitigation-section": "risks/mitigation/_section.html"}
+VIEWS = ("table", "board")
+
+
+@require_GET
+@team_view
+def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
+    """All mitigations of the team or register as a table or, with ?view=board, as a board."""
+    today, address = timezone.localdate(), Address(request.path, request.GET)
+    people = list(
+        User.objects.filter(memberships__team=scope.team).only("name", "email").order_by("name", "email")
+    )
+    found = MitigationFilter(
+        request.GET, scope.mitigations().filter(team=scope.team), user=scope.user, people=people, today=today
+    )
+    table = MitigationTable(
+        found.qs,
+        address=address,
+        risks_path=reverse("risks:risk-list", args=[scope.team.slug]),
+        registers=scope.registers,
+        today=today,
+    )
+    view = request.GET.get("view") or VIEWS[0]
+    problems = [*found.problems, *table.errors.items()]
+    if view not in VIEWS:
+        problems.append((_("View"), _("“%(value)s” is not one of the choices.") % {"value": view[:50]}))
+    by_id = {person.pk: person for person in people}
+    context = {
+        "table": table,
+        "filter": found,
+        "menus": [found.menu(name) for name in MENUS],
+        "late": found.menu("late").options[0],
+        "chips": [(chip, address.url(**{chip.name: chip.others})) for chip in found.chips],
+        "clear_url": address.url(**dict.fromkeys(found.filters, "")),
+        "kept": [
+            (name, value) for name, values in address.params.lists() for value in values if name in _KEPT
+        ],
+        "view": view,
+        "table_url": address.url(view=""),
+        "board_url": address.url(view="board", sort=""),
+        "problems": problems,
+        "is_narrowed": bool(found.chips or found.data.get("q")),
+        "columns": read_board(found.qs, today) if view == "board" and not problems else [],
+        "states": MitigationState,
+        "loads": [
+            (load, address.url(owner=str(load.owner.pk) if load.owner else "none", state="pending", late=""))
+            for load in owners_load(scope.mitigations(), scope.team, by_id, today)
+        ],
+    }
+    partials = {"mitigation-page": "risks/mitigation/_page.html"}
+    return render_page(
+        request, "risks/mitigation/list.html", context, partials=partials, status=422 if problems else 200
+    )
+
+
+_KEPT = frozenset({"register", "view", "sort", "per_page", "density"})
+
+
+# --- one mitigation, in the page of its risk or on a page of its own
+
+
+@team_view
+def mitigation_create(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
+    risk = get_risk_or_404(scope, code)
+    rules.check_can_add_mitigation(scope.actor, risk)
+    new = Mitigation(risk=risk, team=scope.team, register=risk.register)
+    form = MitigationForm(request.POST or None, instance=new, register=risk.register)
+    if request.method == "POST" and form.is_valid():
+        try:
+            add_mitigation(risk, form.values(), by=scope.actor)
+        except ValidationError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, _("The mitigation is added."))
+            return _answer(request, scope, risk)
+    return _show_form(request, scope, risk, form)
+
+
+@team_view
+def mitigation_update(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
+    """The form of one mitigation; for those who may not change it, the same to read."""
+    mitigation = get_mitigation_or_404(scope, pk)
+    risk, status = mitigation.risk, 200
+    if request.method == "POST":
+        rules.check_can_edit_mitigation(scope.actor, mitigation)
+    form = MitigationForm(
+        request.POST or None, instance=get_mitigation_or_404(scope, pk), register=risk.register
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            update_mitigation(
+                mitigation, form.values(), by=scope.actor, seen_version=form.cleaned_data["version"]
+            )
+        except ValidationError as error:
+            add_errors(form, error)
+        except Conflict as error:
+            form.show_stored(get_mitigation_or_404(scope, pk))
+            form.add_error(None, str(error.message))
+            status = 409
+        else:
+            messages.success(request, _("Saved."))
+            return _answer(request, scope, risk)
+    return _show_form(request, scope, risk, form, mitigation, status=status)
+
+
+@require_POST
+@team_view
+def mitigation_state(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
+    """Move a mitigation to another state."""
+    mitigation = get_mitigation_or_404(scope, pk)
+    rules.check_can_edit_mitigation(scope.actor, mitigation)
+    form, status = StateForm(request.POST), 200
+    if not form.is_valid():
+        messages.error(request, _("Choose one of the states."))
+        status = 422
+    else:
+        try:
+            update_mitigation(
+                mitigation,
+                {"state": form.cleaned_data["state"]},
+                by=scope.actor,
+                seen_version=form.cleaned_data["version"],
+            )
+        except Conflict as error:
+            messages.error(request, str(error.message))
+            status = 409
+        else:
+            messages.success(request, _("Saved."))
+    return _answer(request, scope, mitigation.risk, status=status)
+
+
+@team_view
+def mitigation_delete(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
+    """Asks first; what was given up is dropped instead and stays."""
+    mitigation = get_mitigation_or_404(scope, pk)
+    rules.check_can_edit_mitigation(scope.actor, mitigation)
+    if request.method == "POST":
+        delete_mitigation(mitigation, by=scope.actor)
+        messages.success(request, _("“%(title)s” is deleted.") % {"title": mitigation.title})
+        return _answer(request, scope, mitigation.risk)
+    return render_page(
+        request, "risks/mitigation/delete.html", {"mitigation": mitigation, "risk": mitigation.risk}
+    )
+
+
+def _section(scope: Scope, risk: Risk, **more: Any) -> dict[str, Any]:
+    mitigations = list(risk.mitigations.select_related("owner"))
+    for mitigation in mitigations:
+        mitigation.risk = risk
+    return {"risk": risk, "mitigations": mitigations, "form": None, "editing": None, **more}
+
+
+def _answer(request: HttpRequest, scope: Scope, risk: Risk, *, status: int = 200) -> HttpResponse:
+    """The section anew for the page that holds it; else back to where the person was."""
+    if requested_partial(request, SECTION):
+        return render_page(request, "", _section(scope, risk), partials=SECTION, status=status)
+    there = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure()):
+        there = reverse("risks:risk-detail", args=[scope.team.slug, risk.code]) + "#mitigation-section"
+    return HttpResponseRedirect(there)
+
+
+def _show_form(
+    request: HttpRequest,
+    scope: Scope,
+    risk: Risk,
+    form: MitigationForm,
+    mitigation: Mitigation | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context: dict[str, Any] = {"form": form, "editing": mitigation, "risk": risk, "next": _next(request)}
+    if requested_partial(request, SECTION):
+        context = _section(scope, risk, **context)
+    status = 422 if form.errors and status == 200 else status
+    return render_page(request, "risks/mitigation/form.html", context, partials=SECTION, status=status)
+
+
+def _next(request: HttpRequest) -> str:
+    return request.POST.get("next") or request.GET.get("next", "")

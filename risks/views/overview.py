@@ -1,4 +1,279 @@
-"""Placeholder, being written."""
-from django.http import Http404
-def overview(request, **kwargs):
-    raise Http404
+"""The overview: where do we stand, and what do I do next?"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from risks import rules
+from risks.enums import Kind, Level, Moved
+from risks.formatting import money
+from risks.htmx import render_page
+from risks.models import Assessment, MatrixLevel, StateChange
+from risks.queries.heat_map import RegisterCounts
+from risks.queries.matrix import load_matrix
+from risks.queries.overview import Asked, Overview, Trend, Work, read_overview
+from risks.views.access import Scope, team_view
+from risks.views.account import LAST_TEAM
+from risks.views.boards import ListLinks, build_boards
+
+
+@require_GET
+@team_view
+def overview(request: HttpRequest, scope: Scope) -> HttpResponse:
+    if request.session.get(LAST_TEAM) != scope.team.slug:
+        request.session[LAST_TEAM] = scope.team.slug
+    asked = Asked(
+        scope.team,
+        scope.shown_registers,
+        scope.register,
+        scope.user,
+        confirms=scope.actor.is_manager,
+        today=timezone.localdate(),
+    )
+    found = read_overview(asked)
+    if found.is_empty:
+        why_not = rules.reason_against(rules.check_can_propose_risk, scope.actor)
+        return render_page(request, "risks/overview/empty.html", {"why_not": why_not})
+    links, levels = ListLinks.of(scope), _levels(scope)
+    context = {
+        "found": found,
+        "figures": list(_figures(scope, found, links)),
+        "boards": [(board, None) for board in build_boards(scope, found.counts, Kind.RESIDUAL, links)],
+        "unassessed": sum(counts.unassessed for counts in found.counts.values()),
+        "unassessed_url": links.url(unassessed=1),
+        "work": [group for group in _work(scope, found, links, asked.today) if group.count],
+        "top": [
+            (
+                risk,
+                scope.matrix_of(risk.register_id).level(risk.residual_level or 1),
+                f"{links.path}{risk.code}/",
+            )
+            for risk in found.top
+        ],
+        "top_url": links.url(state="active", sort="-level"),
+        "changes": [
+            (Moved(what), count, links.url(moved=what.value)) for what, count in found.changes.items()
+        ],
+        "acts": [_act(scope, act, links.path) for act in found.acts],
+        "trend": draw_trend(found.trend, levels, links),
+    }
+    return render_page(request, "risks/overview/overview.html", context)
+
+
+def _levels(scope: Scope) -> dict[int, MatrixLevel]:
+    """Words of the levels: of the first register's matrix, and of the others where they have more."""
+    found: dict[int, MatrixLevel] = {}
+    for register in scope.shown_registers:
+        found = {**load_matrix(register.matrix).levels, **found}
+    return found
+
+
+# --- figures
+
+
+@dataclass(frozen=True)
+class Figure:
+    label: str
+    value: str
+    url: str
+    is_bad: bool = False
+
+
+def _figures(scope: Scope, found: Overview, links: ListLinks) -> Iterator[Figure]:
+    mitigations = reverse("risks:mitigation-list", args=[scope.team.slug])
+    register = {"register": scope.register.key} if scope.register else {}
+    counts = found.counts.values()
+    levels = Counter[int]()
+    for its_register in scope.shown_registers:
+        levels += found.counts[its_register.pk].levels(load_matrix(its_register.matrix).grid)
+    high, unassessed = levels[Level.HIGH] + levels[Level.CRITICAL], sum(each.unassessed for each in counts)
+    yield Figure(_("Active risks"), str(sum(each.active for each in counts)), links.url(state="active"))
+    yield Figure(_("High or critical"), str(high), f"{links.url(state='active')}&level=3&level=4")
+    late = found.late_mitigations
+    yield Figure(
+        _("Late mitigations"), str(late), f"{mitigations}?{urlencode({**register, 'late': 1})}", late > 0
+    )
+    yield Figure(
+        _("Reviews overdue"), str(found.late_reviews), links.url(late="review"), found.late_reviews > 0
+    )
+    yield Figure(_("Not assessed"), str(unassessed), links.url(unassessed=1))
+    yield Figure(_("Drafts waiting"), str(found.drafts), links.url(state="draft"))
+    for amount in expected_losses(scope, found.counts):
+        yield Figure(_("Expected loss a year"), amount, links.url(state="active", sort="-loss"))
+
+
+def expected_losses(scope: Scope, counts: Mapping[int, RegisterCounts]) -> list[str]:
+    """One amount for each currency, of the registers with a budget."""
+    sums: defaultdict[str, float] = defaultdict(float)
+    for register in scope.shown_registers:
+        if register.budget_amount is not None:
+            sums[register.currency] += float(register.budget_amount) * counts[register.pk].expected_loss
+    return [money(amount, currency) for currency, amount in sums.items() if amount]
+
+
+# --- work
+
+
+@dataclass(frozen=True)
+class Task:
+    code: str
+    title: str
+    url: str
+    day: date | None = None
+    is_late: bool = False
+
+
+@dataclass(frozen=True)
+class TaskGroup:
+    label: str
+    count: int
+    tasks: Sequence[Task]
+    url: str
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.tasks)
+
+
+def _work(scope: Scope, found: Overview, links: ListLinks, today: date) -> Iterator[TaskGroup]:
+    path = reverse("risks:mitigation-list", args=[scope.team.slug])
+    register = {"register": scope.register.key} if scope.register else {}
+    mine = found.my_mitigations
+    tasks = [Task(m.risk.code, m.title, f"{path}{m.pk}/", m.due_date, True) for m in mine.first]
+    query = urlencode({**register, "owner": "me", "late": 1})
+    yield TaskGroup(_("My late mitigations"), mine.count, tasks, f"{path}?{query}")
+
+    def group(label: str, work: Work, url: str, day: str = "", is_late: bool = False) -> TaskGroup:
+        tasks = [
+            Task(
+                risk.code,
+                risk.title,
+                f"{links.path}{risk.code}/",
+                getattr(risk, day) if day else None,
+                is_late,
+            )
+            for risk in work.first
+        ]
+        return TaskGroup(label, work.count, tasks, url)
+
+    reviews, unassessed = links.url(mine=1, late="review"), links.url(mine=1, unassessed=1)
+    yield group(_("My risks due for review"), found.my_reviews, reviews, "next_review_date", True)
+    yield group(_("My risks not assessed"), found.my_unassessed, unassessed)
+    yield group(_("Acceptances that end soon"), found.acceptances, links.url(state="accepted"), "until")
+    yield group(_("Drafts to confirm"), found.waiting, links.url(state="draft"))
+
+
+# --- changes
+
+
+@dataclass(frozen=True)
+class Act:
+    code: str
+    title: str
+    url: str
+    before: str
+    after: str
+    direction: str  # up, down or empty
+    reason: str
+    by: str
+    at: object
+
+
+def _act(scope: Scope, act: Assessment | StateChange, path: str) -> Act:
+    url = f"{path}{act.risk.code}/"
+    if isinstance(act, StateChange):
+        before = act.get_from_state_display() if act.from_state else _("new")
+        after, direction, by, at = act.get_to_state_display(), "", act.moved_by, act.moved_at
+    else:
+        matrix = scope.matrix_of(act.register_id)
+        level, score = divmod(act.rank - act.delta, 1000)
+        before, after = _position(matrix.levels, level, score), _position(matrix.levels, act.level, act.score)
+        direction, by, at = "up" if act.delta > 0 else "down", act.assessed_by, act.assessed_at
+    return Act(act.risk.code, act.risk.title, url, before, after, direction, act.reason, str(by or ""), at)
+
+
+def _position(levels: Mapping[int, MatrixLevel], level: int, score: int) -> str:
+    return f"{levels[level].name if level in levels else Level(level).label} {score}"
+
+
+# --- trend
+
+
+@dataclass(frozen=True)
+class Band:
+    """One level's share of the drawing, from the bottom up, with its row of figures."""
+
+    tone: str
+    mark: str
+    name: str
+    points: str
+    counts: Sequence[int]
+    url: str
+
+    @property
+    def now(self) -> int:
+        return self.counts[-1]
+
+    @property
+    def change(self) -> str:
+        difference = self.counts[-1] - self.counts[0]
+        return f"{difference:+d}".replace("-", "−") if difference else "±0"
+
+
+@dataclass(frozen=True)
+class TrendChart:
+    months: Sequence[date]
+    bands: Sequence[Band]
+    highest: int
+    totals: Sequence[int]
+
+    @property
+    def rows(self) -> list[tuple[date, list[int], int]]:
+        """By month: the count of each band, and their sum."""
+        columns = [band.counts for band in self.bands]
+        return [
+            (month, [counts[index] for counts in columns], self.totals[index])
+            for index, month in enumerate(self.months)
+        ]
+
+
+WIDTH, HEIGHT = 1100, 200
+"""Of the drawing, which is stretched to its place."""
+
+
+def draw_trend(trend: Trend, levels: Mapping[int, MatrixLevel], links: ListLinks) -> TrendChart:
+    """The worst level at the bottom, where its change is seen best; what is not assessed on top."""
+    top, months = max(trend.highest, 1), trend.months
+    xs = [WIDTH * index / (len(months) - 1) for index in range(len(months))]
+    base = [0] * len(months)
+    bands = []
+    for level in sorted(trend.counts, key=lambda level: (level == 0, -level)):
+        counts = trend.counts[level]
+        if not any(counts):
+            continue
+        upper = [low + count for low, count in zip(base, counts, strict=True)]
+        edge = [*zip(xs, upper, strict=True), *reversed([*zip(xs, base, strict=True)])]
+        points = " ".join(f"{x:.0f},{HEIGHT - HEIGHT * y / top:.1f}" for x, y in edge)
+        words = levels.get(level)
+        bands.append(
+            Band(
+                tone=words.tone if words else "grey",
+                mark=words.mark if words else "",
+                name=words.name if words else _("Not assessed"),
+                points=points,
+                counts=counts,
+                url=links.url(level=level, state="active"),
+            )
+        )
+        base = upper
+    return TrendChart(months, bands, trend.highest, base)

@@ -1,0 +1,119 @@
+"""The form of a mitigation. The reader's language first, the other one beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from risks.enums import MitigationState
+from risks.forms.renderer import Form, StyledMixin
+from risks.forms.risk import add_errors, at_fields
+from risks.models import Mitigation, Register, User
+from risks.models.translated import record_language
+from risks.services.mitigation import EDITABLE_FIELDS
+
+
+def _fields_of_constraints() -> dict[str, str]:
+    return {
+        "risks_mitigation_has_title": f"title_{record_language()}",
+        "risks_mitigation_has_trigger": f"trigger_{record_language()}",
+        "risks_mitigation_due_after_start": "due_date",
+        "risks_mitigation_progress": "progress",
+        "risks_mitigation_cost": "cost_amount",
+    }
+
+
+class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """A new mitigation, or changes to one; then it knows the version that it shows."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0)
+
+    class Meta:
+        model = Mitigation
+        fields = EDITABLE_FIELDS
+        labels = {"owner": _("Owner"), "progress": _("Progress, %")}
+        help_texts = {
+            "trigger_en": _("What has to happen to start it."),
+            "trigger_zh": _("What has to happen to start it."),
+        }
+        widgets = {
+            name: forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})
+            for name in ("start_date", "due_date")
+        }
+
+    def __init__(self, *args: Any, register: Register, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="mitigation-%s", **kwargs)
+        self.stored: dict[str, str] = {}
+        owner: forms.ModelChoiceField = self.fields["owner"]  # type: ignore[assignment]
+        wanted = Q(memberships__team=register.team_id, is_active=True) | Q(pk=self.instance.owner_id)
+        owner.queryset = User.objects.filter(wanted).distinct()
+        owner.empty_label = str(_("Nobody yet"))
+        self.fields["cost_amount"].label = _("Cost (%(currency)s)") % {"currency": register.currency}
+        self.fields["progress"].required = False
+        self.fields["progress"].widget.attrs.update(min=0, max=100, step=5)
+        self.initial["version"] = self.instance.version
+        labels = {"title": _("What is done"), "trigger": _("Trigger")}
+        for name, label in labels.items():
+            self.fields[f"{name}_{record_language()}"].label = label
+            self.fields[f"{name}_zh"].widget.attrs["lang"] = "zh-hans"
+            self.fields[f"{name}_en"].widget.attrs["lang"] = "en"
+        self.style_widgets()
+
+    @property
+    def title(self) -> forms.BoundField:
+        return self[f"title_{record_language()}"]
+
+    @property
+    def trigger(self) -> forms.BoundField:
+        return self[f"trigger_{record_language()}"]
+
+    @property
+    def other_language(self) -> list[forms.BoundField]:
+        code = "en" if record_language() == "zh" else "zh"
+        return [self[f"title_{code}"], self[f"trigger_{code}"]]
+
+    @property
+    def rest(self) -> list[forms.BoundField]:
+        return [
+            self[name] for name in ("owner", "state", "progress", "start_date", "due_date", "cost_amount")
+        ]
+
+    def clean_progress(self) -> int:
+        return self.cleaned_data["progress"] or 0
+
+    def validate_constraints(self) -> None:
+        try:
+            self.instance.validate_constraints(exclude=self._get_validation_exclusions())
+        except ValidationError as error:
+            add_errors(self, at_fields(error, Mitigation, _fields_of_constraints()))
+
+    def values(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in EDITABLE_FIELDS}
+
+    def show_stored(self, current: Mitigation) -> None:
+        """Somebody saved first: name what is stored beside each field that differs; saving again keeps what
+        is typed."""
+        self.stored = {
+            name: _as_text(current, name)
+            for name in EDITABLE_FIELDS
+            if getattr(current, name) != self.cleaned_data[name]
+        }
+        self.data = self.data.copy()
+        self.data["version"] = str(current.version)
+
+
+def _as_text(mitigation: Mitigation, name: str) -> str:
+    display = getattr(mitigation, f"get_{name}_display", None)
+    value = display() if display else getattr(mitigation, name)
+    return "–" if value in (None, "") else str(value)
+
+
+class StateForm(Form):
+    """The next state of a mitigation, and the version that the person saw."""
+
+    state = forms.ChoiceField(choices=MitigationState.choices)
+    version = forms.IntegerField(required=False, min_value=0)
