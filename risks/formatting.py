@@ -112,6 +112,11 @@ def day(value: date | datetime | None) -> str:
     return date_format(timezone.localtime(value) if isinstance(value, datetime) else value, "DATE_FORMAT")
 
 
+def month(value: date) -> str:
+    """The month of a date: November 2026, 2026年11月."""
+    return date_format(value, "YEAR_MONTH_FORMAT")
+
+
 def moment(value: datetime | None) -> str:
     return "" if value is None else date_format(timezone.localtime(value), "DATETIME_FORMAT")
 

@@ -13,9 +13,9 @@ from pypdf import PdfReader
 
 from risks.enums import Kind
 from risks.models.translated import Text
-from risks.queries.movement import month_before, month_of
+from risks.queries.movement import month_before, month_of, months_since
 from risks.reports import pdf as printer
-from risks.reports.monthly import TooManyRisks, build_report, make_report, months_since, render_report
+from risks.reports.monthly import TooManyRisks, build_report, make_report, render_report
 from risks.rules import MOVES_BY_NAME
 from risks.services.assessment import assess_risk
 from risks.services.risk import move_risk

@@ -10,10 +10,10 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from risks import formatting
 from risks.forms.renderer import Form
 from risks.models import Register
-from risks.queries.movement import first_months
-from risks.reports.monthly import month_name, months_since
+from risks.queries.movement import first_months, months_since
 
 
 class ReportForm(Form):
@@ -40,14 +40,14 @@ class ReportForm(Form):
         register.choices = [(key, str(register)) for key, register in self.registers.items()]
         first = self.first.get(chosen.pk) if chosen else min(self.first.values(), default=None)
         months = months_since(first, today)
-        month.choices = [(f"{month:%Y-%m}", month_name(month)) for month in months]
+        month.choices = [(f"{month:%Y-%m}", formatting.month(month)) for month in months]
         month.error_messages["invalid_choice"] = self._range(months)
 
     @staticmethod
     def _range(months: Sequence[date]) -> str:
         return _("Reports can be made of the months from %(first)s to %(last)s.") % {
-            "first": month_name(months[-1]),
-            "last": month_name(months[0]),
+            "first": formatting.month(months[-1]),
+            "last": formatting.month(months[0]),
         }
 
     def clean_month(self) -> date:

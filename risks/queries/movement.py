@@ -56,6 +56,16 @@ def first_months(registers: Iterable[Register]) -> dict[int, date]:
     return {pk: month_of(timezone.localdate(at)) for pk, at in first}
 
 
+def months_since(first: date | None, today: date) -> list[date]:
+    """Months a report can be made of, the newest first: since that of the first risk; at least this one."""
+    month = month_of(today)
+    months = [month]
+    while first is not None and month > first:
+        month = month_before(month)
+        months.append(month)
+    return months
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """A cell of the matrix as it was scored."""

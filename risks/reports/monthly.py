@@ -244,20 +244,6 @@ class Report:
 # --- making it
 
 
-def months_since(first: date | None, today: date) -> list[date]:
-    """Months a report can be made of, the newest first: since that of the first risk; at least this one."""
-    month = month_of(today)
-    months = [month]
-    while first is not None and month > first:
-        month = month_before(month)
-        months.append(month)
-    return months
-
-
-def month_name(month: date) -> str:
-    return date_format(month, "YEAR_MONTH_FORMAT")
-
-
 def make_report(register: Register, month: date, language: str, *, prepared_by: User, now: datetime) -> bytes:
     """The PDF. Raises TooManyRisks, or PdfUnavailable where the server cannot print."""
     return write_pdf(render_report(build_report(register, month, language, prepared_by=prepared_by, now=now)))
@@ -339,7 +325,7 @@ class _Builder:
         return -(position.rank if position else 0), -risk_id
 
     def build(self, language: str, prepared_by: User) -> Report:
-        register, period = self.register, month_name(self.month)
+        register, period = self.register, formatting.month(self.month)
         mitigations = Mitigation.objects.filter(register=register)
         late_mitigations = self._late_mitigations(mitigations)
         late_reviews = self._late_reviews()
@@ -352,7 +338,7 @@ class _Builder:
             register=_said(register, "name"),
             about=_said(register, "description"),
             period=period,
-            period_before=month_name(month_before(self.month)),
+            period_before=formatting.month(month_before(self.month)),
             language_name=dict(settings.LANGUAGES)[language],
             prepared_by=str(prepared_by),
             printed_at=formatting.moment(self.now),
@@ -413,7 +399,7 @@ class _Builder:
 
     def _compared(self, label: str, now: int, then: int) -> Figure:
         """A figure with its change against the month before."""
-        month = month_name(month_before(self.month))
+        month = formatting.month(month_before(self.month))
         note = _("%(change)s since %(month)s") % {"change": _signed(now - then), "month": month}
         return Figure(str(now), label, note)
 
@@ -442,7 +428,7 @@ class _Builder:
         return (
             first
             % {
-                "month": month_name(self.month),
+                "month": formatting.month(self.month),
                 "active": ngettext("%d active risk", "%d active risks", len(self.active)) % len(self.active),
                 "severe": ngettext("%d of them is", "%d of them are", severe) % severe,
                 "levels": self._severe_levels,
@@ -450,7 +436,7 @@ class _Builder:
             },
             second
             % {
-                "month": month_name(self.month),
+                "month": formatting.month(self.month),
                 "new": _risks(count(What.NEW)),
                 "reopened": _risks(count(What.REOPENED)),
                 "closed": _risks(count(What.CLOSED)),
@@ -500,7 +486,7 @@ class _Builder:
             f"{self._place(*cell)}: {', '.join(mark.text for mark in marks)}" for cell, marks in cells.items()
         )
         alt = _("Risk matrix at the end of %(month)s. %(cells)s")
-        names = {"month": month_name(self.month), "cells": words}
+        names = {"month": formatting.month(self.month), "cells": words}
         return draw_matrix(self.matrix, cells, ways, (_("Probability ↑"), _("Impact →")), alt % names)
 
     def _trend_picture(self) -> Picture:

@@ -78,7 +78,7 @@ def _style(style: Path) -> tuple[FontConfiguration, list[CSS]]:
 def _fetcher() -> Any:
     from weasyprint.urls import URLFetcher
 
-    class OwnFilesOnly(URLFetcher):  # type: ignore[misc]  # untyped library
+    class OwnFilesOnly(URLFetcher):
         """Opens our fonts and nothing else; pictures inside the document are no files."""
 
         def fetch(self, url: str, headers: dict[str, str] | None = None) -> Any:
