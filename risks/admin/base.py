@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models
 from django.db.models.functions import Coalesce
@@ -63,7 +65,24 @@ class ModelForm(FieldErrors, forms.ModelForm):
     pass
 
 
-class ModelAdmin(admin.ModelAdmin):
+class SafeChangeList(ChangeList):
+    """Answers a filter on NUL, which PostgreSQL refuses, like any other filter that makes no sense."""
+
+    def get_filters_params(self, params: Any = None) -> Any:
+        found = super().get_filters_params(params)
+        if any("\0" in str(value) for values in found.values() for value in values):
+            raise IncorrectLookupParameters
+        return found
+
+
+class SafeLists:
+    """A mixin of every ModelAdmin of ours."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SafeChangeList
+
+
+class ModelAdmin(SafeLists, admin.ModelAdmin):
     """Texts in both languages side by side: name the pair of fields in one tuple of a fieldset."""
 
     form = ModelForm
@@ -78,10 +97,19 @@ class ModelAdmin(admin.ModelAdmin):
         return answer
 
 
+class RowFormSet(forms.BaseInlineFormSet):
+    """Rows whose inputs say their column and number to those who do not see the table's head."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs["aria-label"] = f"{field.label} {'' if index is None else index + 1}".strip()
+
+
 class TabularInline(admin.TabularInline):
     """Compact rows, long texts on two lines; one empty row is there without JavaScript too."""
 
-    form = ModelForm
+    form, formset = ModelForm, RowFormSet
     extra = 1
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
@@ -90,7 +118,7 @@ class TabularInline(admin.TabularInline):
         return in_its_language(super().formfield_for_dbfield(db_field, request, **kwargs), db_field)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(SafeLists, admin.ModelAdmin):
     """A list of rows of all teams, so only for superusers, and only to look at: nobody writes here."""
 
     show_full_result_count = False

@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from risks.admin.base import ModelAdmin, ModelForm, TabularInline, count_of
+from risks.admin.base import ModelAdmin, ModelForm, RowFormSet, TabularInline, count_of
 from risks.admin.roundtrip import RoundTrip
 from risks.models import (
     Category,
@@ -142,7 +142,7 @@ class PartForm(ModelForm):
         return self.cleaned_data["position"] or 0
 
 
-class PartFormSet(forms.BaseInlineFormSet):
+class PartFormSet(RowFormSet):
     def save_new(self, form: Any, commit: bool = True) -> Any:
         if not form.instance.position:
             places = type(form.instance).objects.filter(template=self.instance)

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from risks.admin.base import FieldErrors, ModelAdmin, ModelForm, count_of
+from risks.admin.base import FieldErrors, ModelAdmin, ModelForm, RowFormSet, SafeLists, count_of
 from risks.enums import Role
 from risks.models import Membership, Register, Risk, Team, User
 from risks.rules import Actor
@@ -23,7 +23,7 @@ from risks.services.team import REGISTER_FIELDS, create_register, has_assessment
 
 class MembershipInline(admin.TabularInline):
     model = Membership
-    form = ModelForm
+    form, formset = ModelForm, RowFormSet
     extra = 1
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
@@ -141,7 +141,7 @@ class PersonChangeForm(PersonForm, UserChangeForm):
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):
+class PersonAdmin(SafeLists, UserAdmin):
     form, add_form = PersonChangeForm, PersonAddForm
     list_display = ("email", "name", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("is_active", "is_staff", "is_superuser")
