@@ -114,7 +114,7 @@ def _columns(registers: Mapping[int, Register], taxonomy: Mapping[int, Category]
         ExportColumn(
             _("Expected loss a year, share of the budget"),
             Format.SHARE,
-            lambda risk: risk.expected_loss or None,
+            lambda risk: round(risk.expected_loss, 8) or None,
         ),
         ExportColumn(_("Expected loss a year, amount"), Format.AMOUNT, loss_amount),
         ExportColumn(_("Currency"), Format.CODE, of_register("currency")),

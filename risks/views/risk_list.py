@@ -23,7 +23,7 @@ from risks.exceptions import Conflict, Invalid
 from risks.exchange.csv import csv_response
 from risks.exchange.rows import risk_sheet
 from risks.exchange.xlsx import xlsx_response
-from risks.filters import Option, RiskFilter
+from risks.filters import RiskFilter
 from risks.forms.risk_list import (
     FIELD_FORMS,
     BulkForm,
@@ -43,7 +43,7 @@ from risks.services.team import delete_view, save_view
 from risks.tables import Address, RiskTable
 from risks.views.access import Scope, get_risk_or_404, team_view
 
-MENUS = ("state", "level", "owner", "strategy", "late", "moved")
+MENUS = ("state", "level", "category", "owner", "strategy", "late", "moved")
 SWITCHES = ("mine", "unassessed")
 EXPORTS = {"csv": csv_response, "xlsx": xlsx_response}
 
@@ -90,9 +90,8 @@ def show_list(
         "filter": narrowing,
         "menus": [narrowing.menu(name) for name in MENUS],
         "switches": [narrowing.menu(name) for name in SWITCHES],
-        "tree": _category_options(narrowing),
         "chips": [(chip, address.url(**{chip.name: chip.others})) for chip in narrowing.chips],
-        "clear_url": address.url(**dict.fromkeys(narrowing.filters, "")),
+        "clear_url": address.url(**dict.fromkeys(RiskFilter.base_filters, "")),
         "kept": [(name, value) for name, value in _pairs(address) if name not in _SHOWN_AS_CONTROLS],
         "kept_by_display": [(name, value) for name, value in _pairs(address) if name not in _DISPLAY],
         "views": SavedView.objects.filter(team=page.scope.team, user=page.scope.user),
@@ -110,22 +109,12 @@ def show_list(
     return response
 
 
-_SHOWN_AS_CONTROLS = frozenset({"q", "category", "subcategory", "page", *MENUS, *SWITCHES})
+_SHOWN_AS_CONTROLS = frozenset({"q", "subcategory", "page", *MENUS, *SWITCHES})
 _DISPLAY = frozenset({"columns", "sort", "density", "per_page", "page"})
 
 
 def _pairs(address: Address) -> list[tuple[str, str]]:
     return [(name, value) for name, values in address.params.lists() for value in values if value]
-
-
-def _category_options(narrowing: RiskFilter) -> list[tuple[Option, list[tuple[Option, str]]]]:
-    """Options of the category menu, each with those of its subcategories and their names."""
-    categories = narrowing.menu("category").options
-    children = iter(narrowing.menu("subcategory").options)
-    return [
-        (option, [(next(children), child.name) for child in of_it])
-        for option, (_parent, of_it) in zip(categories, narrowing.options.tree, strict=True)
-    ]
 
 
 @team_view
