@@ -29,6 +29,12 @@ def test_team_page_adds_a_member(admin, cast):
     assert Membership.objects.get(team=cast.team, user=cast.outsider).role == "reader"
 
 
+def test_team_page_names_each_input_by_column_and_row(admin, cast):
+    html = admin.get(url_of(cast.team)).content.decode()
+
+    assert [html.count(f'aria-label="Person {row}"') for row in (1, 2, 6)] == [1, 1, 1]
+
+
 def test_team_page_refuses_a_member_twice(admin, cast):
     data = form_data(admin.get(url_of(cast.team))) | {
         "memberships-5-user": cast.reader.pk, "memberships-5-role": "manager", "memberships-TOTAL_FORMS": 6,
@@ -211,6 +217,14 @@ def test_read_only_list_is_for_superusers_only(model):
     client = staff_client(f"view_{model}")
 
     assert client.get(f"/admin/risks/{model}/").status_code == 403
+
+
+def test_trail_shows_what_changed(admin, register):
+    admin.post(url_of(register), form_data(admin.get(url_of(register))) | {"name_en": "Voice 2"})
+    event = AuditEvent.objects.get(register=register, verb="changed")
+
+    assert "name_en: Voice assistant → Voice 2" in admin.get(url_of(event)).content.decode()
+    assert list(admin.get("/admin/risks/auditevent/?verb=changed").context["cl"].queryset) == [event]
 
 
 def test_risk_list_links_to_the_page_of_the_risk(admin, make_risk):

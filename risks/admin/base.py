@@ -103,7 +103,9 @@ class RowFormSet(forms.BaseInlineFormSet):
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         for field in form.fields.values():
-            field.widget.attrs["aria-label"] = f"{field.label} {'' if index is None else index + 1}".strip()
+            # The wrapper of a related field, once copied, still holds the attrs of the original.
+            widget = getattr(field.widget, "widget", field.widget)
+            widget.attrs["aria-label"] = f"{field.label} {'' if index is None else index + 1}".strip()
 
 
 class TabularInline(admin.TabularInline):
