@@ -61,6 +61,7 @@ class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  #
             self.fields[f"{name}_{record_language()}"].label = label
             self.fields[f"{name}_zh"].widget.attrs["lang"] = "zh-hans"
             self.fields[f"{name}_en"].widget.attrs["lang"] = "en"
+        self.title.field.widget.attrs |= {"data-autofocus": True, "dir": "auto"}
         self.style_widgets()
 
     @property
@@ -85,11 +86,9 @@ class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  #
     def clean_progress(self) -> int:
         return self.cleaned_data["progress"] or 0
 
-    def validate_constraints(self) -> None:
-        try:
-            self.instance.validate_constraints(exclude=self._get_validation_exclusions())
-        except ValidationError as error:
-            add_errors(self, at_fields(error, Mitigation, _fields_of_constraints()))
+    def _update_errors(self, errors: ValidationError) -> None:
+        """What the model and its constraints refuse, beside the field at fault."""
+        super()._update_errors(at_fields(errors, Mitigation, _fields_of_constraints()))
 
     def values(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in EDITABLE_FIELDS}

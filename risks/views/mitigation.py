@@ -56,7 +56,7 @@ def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     by_id = {person.pk: person for person in people}
     context = {
         "table": table,
-        "filter": found,
+        "words": found.data.get("q", ""),
         "menus": [found.menu(name) for name in MENUS],
         "late": found.menu("late").options[0],
         "chips": [(chip, address.url(**{chip.name: chip.others})) for chip in found.chips],
@@ -96,12 +96,12 @@ def mitigation_create(request: HttpRequest, scope: Scope, code: str) -> HttpResp
     form = MitigationForm(request.POST or None, instance=new, register=risk.register)
     if request.method == "POST" and form.is_valid():
         try:
-            add_mitigation(risk, form.values(), by=scope.actor)
+            added = add_mitigation(risk, form.values(), by=scope.actor)
         except ValidationError as error:
             add_errors(form, error)
         else:
             messages.success(request, _("The mitigation is added."))
-            return _answer(request, scope, risk)
+            return _answer(request, scope, risk, added)
     return _show_form(request, scope, risk, form)
 
 
@@ -128,7 +128,7 @@ def mitigation_update(request: HttpRequest, scope: Scope, pk: int) -> HttpRespon
             status = 409
         else:
             messages.success(request, _("Saved."))
-            return _answer(request, scope, risk)
+            return _answer(request, scope, risk, mitigation)
     return _show_form(request, scope, risk, form, mitigation, status=status)
 
 
@@ -155,7 +155,7 @@ def mitigation_state(request: HttpRequest, scope: Scope, pk: int) -> HttpRespons
             status = 409
         else:
             messages.success(request, _("Saved."))
-    return _answer(request, scope, mitigation.risk, status=status)
+    return _answer(request, scope, mitigation.risk, mitigation, status=status)
 
 
 @team_view
@@ -172,17 +172,20 @@ def mitigation_delete(request: HttpRequest, scope: Scope, pk: int) -> HttpRespon
     )
 
 
-def _section(scope: Scope, risk: Risk, **more: Any) -> dict[str, Any]:
+def _section(risk: Risk, **more: Any) -> dict[str, Any]:
+    """Context of the section; `changed` is the mitigation that the focus goes to."""
     mitigations = list(risk.mitigations.select_related("owner"))
     for mitigation in mitigations:
         mitigation.risk = risk
-    return {"risk": risk, "mitigations": mitigations, "form": None, "editing": None, **more}
+    return {"risk": risk, "mitigations": mitigations, "form": None, "editing": None, "changed": None, **more}
 
 
-def _answer(request: HttpRequest, scope: Scope, risk: Risk, *, status: int = 200) -> HttpResponse:
+def _answer(
+    request: HttpRequest, scope: Scope, risk: Risk, changed: Mitigation | None = None, *, status: int = 200
+) -> HttpResponse:
     """The section anew for the page that holds it; else back to where the person was."""
     if requested_partial(request, SECTION):
-        return render_page(request, "", _section(scope, risk), partials=SECTION, status=status)
+        return render_page(request, "", _section(risk, changed=changed), partials=SECTION, status=status)
     there = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure()):
         there = reverse("risks:risk-detail", args=[scope.team.slug, risk.code]) + "#mitigation-section"
@@ -198,9 +201,8 @@ def _show_form(
     *,
     status: int = 200,
 ) -> HttpResponse:
-    context: dict[str, Any] = {"form": form, "editing": mitigation, "risk": risk, "next": _next(request)}
-    if requested_partial(request, SECTION):
-        context = _section(scope, risk, **context)
+    context: dict[str, Any] = {"form": form, "editing": mitigation, "next": _next(request)}
+    context |= _section(risk, **context) if requested_partial(request, SECTION) else {"risk": risk}
     status = 422 if form.errors and status == 200 else status
     return render_page(request, "risks/mitigation/form.html", context, partials=SECTION, status=status)
 
