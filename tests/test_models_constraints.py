@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -126,7 +126,7 @@ BREACHES = [
            {"impact_low": 0.3, "impact_likely": 0.2, "impact_high": 0.4}, IMPACT),
     Breach("risks_acceptance_one_running", Acceptance, {}, None),
     Breach("risks_acceptance_has_reason", Acceptance,
-           {"reason_en": "", "reason_zh": "", "ended_at": timezone.now()},
+           {"reason_en": "", "reason_zh": "", "ended_at": datetime(2026, 5, 4, 9, tzinfo=UTC)},
            "Say why the team can live with this risk."),
     Breach("risks_mitigation_has_title", Mitigation, UNTITLED, "Say what is done."),
     Breach("risks_mitigation_due_after_start", Mitigation,
