@@ -170,6 +170,10 @@ def _said(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> str:
 # --- how it changed
 
 WIDTH, BAND, CHART_LEFT, CHART_RIGHT, TOP = 720, 34, 72, 84, 4
+MARGIN = 9
+"""Between a line and the edge of its band."""
+SHORTEST = timedelta(days=2)
+"""What the chart shows at least."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ class _Scale:
         if matrix_id != self.matrix.id or not scores or scores[0] == scores[-1]:
             return band + BAND / 2
         share = (min(max(score, scores[0]), scores[-1]) - scores[0]) / (scores[-1] - scores[0])
-        return band + BAND - 6 - share * (BAND - 12)
+        return band + BAND - MARGIN - share * (BAND - 2 * MARGIN)
 
     def _band(self, level: int) -> int:
         return sum(1 for each in self.levels if each < level)
@@ -210,8 +214,8 @@ def draw_steps(matrix: LoadedMatrix, assessments: Sequence[Assessment], now: dat
     """
     if not assessments:
         return SafeString("")
-    start = assessments[0].assessed_at
-    end = max(now, assessments[-1].assessed_at, start + timedelta(days=1))
+    end = max(now, assessments[-1].assessed_at)
+    start = min(assessments[0].assessed_at, end - SHORTEST)
     scale = _Scale(start, end, matrix, sorted(matrix.levels))
     series = {kind: [each for each in assessments if each.kind == kind] for kind in Kind}
     parts = [_bands(scale), _days(scale)]

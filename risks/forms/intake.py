@@ -42,9 +42,9 @@ class IntakeForm(RiskForm):
     register = forms.ChoiceField(label=_("Register"))
     matrix = forms.CharField(widget=forms.HiddenInput, required=False)
     template = forms.CharField(widget=forms.HiddenInput, required=False)
-    inherent = CellField(label=_("Inherent"), required=False)
-    residual = CellField(label=_("Residual"), required=False)
-    target = CellField(label=_("Target"), required=False)
+    inherent = CellField(label=Kind.INHERENT.label, required=False)
+    residual = CellField(label=Kind.RESIDUAL.label, required=False)
+    target = CellField(label=Kind.TARGET.label, required=False)
     reason = forms.CharField(
         label=_("Reason for these positions"),
         required=False,

@@ -200,11 +200,8 @@ class RiskForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not g
                     data[name] = round(data[name] / 100, 12)
         return data
 
-    def validate_constraints(self) -> None:
-        try:
-            self.instance.validate_constraints(exclude=self._get_validation_exclusions())
-        except ValidationError as error:
-            add_errors(self, at_fields(error, Risk, fields_of_constraints()))
+    def _update_errors(self, errors: ValidationError) -> None:
+        super()._update_errors(at_fields(errors, Risk, fields_of_constraints()))
 
     def values(self) -> dict[str, Any]:
         """The editable fields of the risk."""
@@ -270,9 +267,6 @@ class IndicatorForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # 
         self.fields[f"unit_{record_language()}"].label = _("Unit")
         self.style_widgets()
 
-    def validate_constraints(self) -> None:
-        try:
-            self.instance.validate_constraints(exclude=self._get_validation_exclusions())
-        except ValidationError as error:
-            fields = fields_of_constraints() | {"risks_indicator_has_name": f"name_{record_language()}"}
-            add_errors(self, at_fields(error, Indicator, fields))
+    def _update_errors(self, errors: ValidationError) -> None:
+        fields = fields_of_constraints() | {"risks_indicator_has_name": f"name_{record_language()}"}
+        super()._update_errors(at_fields(errors, Indicator, fields))

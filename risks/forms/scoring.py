@@ -50,7 +50,7 @@ class PickerAxis:
 
 
 class CellPicker(forms.Widget):
-    """A matrix of radio buttons. `matrix` and `register` must be set; `positions` marks where a risk stands."""
+    """A matrix of radio buttons. Set `matrix` and `register`; `positions` marks where a risk stands."""
 
     template_name = "risks/scoring/_picker.html"
     use_fieldset = True
@@ -132,3 +132,4 @@ class AssessmentForm(Form):
         super().__init__(*args, **kwargs)
         field: CellField = self.fields["cell"]  # type: ignore[assignment]
         field.show(matrix, risk.register, {kind: risk.position(kind) for kind in Kind})
+        field.widget.attrs["autofocus"] = True

@@ -38,7 +38,8 @@ def risk_assess(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
         if status == 200:
             return _done(request, scope, risk, kind)
     heading = _("Score %(code)s") % {"code": risk.code}
-    context = {"form": form, "risk": risk, "kind": kind, "kinds": Kind}
+    level_before = getattr(risk, f"{kind}_level")
+    context = {"form": form, "risk": risk, "kind": kind, "kinds": Kind, "level_before": level_before}
     return render_act(request, "risks/scoring/assess.html", heading, context, status=status)
 
 

@@ -27,11 +27,9 @@ function answer(radio) {
   const chosen = document.createElement("b");
   chosen.textContent = radio.getAttribute("aria-label");
   place.replaceChildren(chosen, ` ${radio.dataset.meaning}`);
-  const form = radio.form;
-  if (form.matches("[data-asks-reason]")) form.elements.reason.required = changesLevel(form, radio);
-}
-
-function changesLevel(form, radio) {
-  const before = [...form.elements[radio.name]].find((each) => each.defaultChecked);
-  return before !== undefined && before.dataset.level !== radio.dataset.level;
+  const before = radio.form.dataset.levelBefore;
+  if (before !== undefined) {
+    radio.form.elements.reason.required = before !== "" && before !== radio.dataset.level;
+    radio.form.querySelector("label[for=id_reason]").classList.toggle("required", radio.form.elements.reason.required);
+  }
 }
