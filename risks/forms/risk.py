@@ -46,6 +46,11 @@ def at_fields(
     return ValidationError(found)
 
 
+def _of_model(error: Any) -> bool:
+    """Whether a form hands over what its instance has to say."""
+    return isinstance(error, ValidationError) and hasattr(error, "error_dict")
+
+
 def add_errors(form: forms.BaseForm, error: ValidationError) -> None:
     """Put errors of a model at the form's fields of the same name, the rest above the form."""
     for name, errors in error.update_error_dict({}).items():
@@ -132,7 +137,7 @@ def other_language() -> str:
     return "en" if record_language() == "zh" else "zh"
 
 
-class RiskForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class RiskForm(StyledMixin, forms.ModelForm):
     """All that can be edited of a risk; the reader's language first, the other one beside it."""
 
     place = PlaceField(label=_("Category"), required=False)
@@ -200,8 +205,8 @@ class RiskForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not g
                     data[name] = round(data[name] / 100, 12)
         return data
 
-    def _update_errors(self, errors: ValidationError) -> None:
-        super()._update_errors(at_fields(errors, Risk, fields_of_constraints()))
+    def add_error(self, field: str | None, error: Any) -> None:
+        super().add_error(field, at_fields(error, Risk, fields_of_constraints()) if _of_model(error) else error)
 
     def values(self) -> dict[str, Any]:
         """The editable fields of the risk."""
@@ -232,14 +237,19 @@ class RiskUpdateForm(RiskForm):
 class MoveForm(Form):
     """What a move demands."""
 
-    approver = forms.ModelChoiceField(User.objects.none(), label=_("Approved by"), required=False)
+    approver = forms.ModelChoiceField(
+        User.objects.none(), label=_("Approved by"), required=False,
+        error_messages={"required": _("Say who approves the acceptance.")},
+    )  # fmt: skip
     until = forms.DateField(
         label=_("Until"), required=False, widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         help_text=_("The day after, the risk is open again and due for review."),
+        error_messages={"required": _("An acceptance needs an end date; after it the risk is open again.")},
     )  # fmt: skip
     reason = forms.CharField(
         label=_("Reason"), max_length=2000, widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
         help_text=_("It stays with the risk."),
+        error_messages={"required": _("Give a reason; it stays with the risk.")},
     )  # fmt: skip
 
     def __init__(self, *args: Any, move: Move, team: Team, today: date, **kwargs: Any) -> None:
@@ -256,7 +266,7 @@ class MoveForm(Form):
             del self.fields["approver"], self.fields["until"]
 
 
-class IndicatorForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class IndicatorForm(StyledMixin, forms.ModelForm):
     class Meta:
         model = Indicator
         fields = ["name_en", "name_zh", "unit_en", "unit_zh", "bad_when", "amber", "red"]
@@ -267,6 +277,6 @@ class IndicatorForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # 
         self.fields[f"unit_{record_language()}"].label = _("Unit")
         self.style_widgets()
 
-    def _update_errors(self, errors: ValidationError) -> None:
+    def add_error(self, field: str | None, error: Any) -> None:
         fields = fields_of_constraints() | {"risks_indicator_has_name": f"name_{record_language()}"}
-        super()._update_errors(at_fields(errors, Indicator, fields))
+        super().add_error(field, at_fields(error, Indicator, fields) if _of_model(error) else error)
