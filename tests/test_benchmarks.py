@@ -95,11 +95,22 @@ def benchmark_settings(settings):
     settings.MIDDLEWARE = ["tests.benchmarks.middleware.CountQueriesMiddleware", *settings.MIDDLEWARE]
 
 
-@pytest.mark.parametrize("measured", PAGES[:1], ids=lambda page: page.name)
+LISTING_PAGES = [page for page in PAGES if page.name != "overview"]
+
+
+@pytest.mark.parametrize("measured", LISTING_PAGES, ids=lambda page: page.name)
 def test_page_makes_as_many_queries_at_1_risk_as_at_30(matrix, benchmark_settings, measured):
     at_one, at_thirty = queries_at(1, measured), queries_at(30, measured)
 
     assert at_one == at_thirty <= MAX_QUERIES
+
+
+def test_overview_makes_fewer_queries_only_where_there_is_nothing_to_show(matrix, benchmark_settings):
+    overview = next(page for page in PAGES if page.name == "overview")
+    counts = [queries_at(risks, overview) for risks in (1, 30, 60, 120)]
+
+    assert counts == sorted(counts)
+    assert counts[-2] == counts[-1] <= MAX_QUERIES
 
 
 def test_floor_makes_the_queries_of_the_frame_only(matrix, benchmark_settings):

@@ -87,7 +87,7 @@ def show_list(
     context = {
         "page": page,
         "table": page.table,
-        "filter": narrowing,
+        "words": narrowing.data.get("q", ""),
         "menus": [narrowing.menu(name) for name in MENUS],
         "switches": [narrowing.menu(name) for name in SWITCHES],
         "chips": [(chip, address.url(**{chip.name: chip.others})) for chip in narrowing.chips],
