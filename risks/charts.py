@@ -62,6 +62,8 @@ def _label(x: float, y: float, lines: Sequence[str], anchor: str, middle: bool =
 # --- where the risk stands
 
 LEFT, CELL_WIDTH, CELL_HEIGHT, GAP = 84, 54, 36, 2
+BELOW = 5
+"""How far below the middle of a cell marks stand, to leave its score free."""
 SPREAD = {1: [0.0], 2: [-12.0, 12.0], 3: [-17.0, 0.0, 17.0]}
 """Where marks stand that share a cell, from its middle."""
 
@@ -101,7 +103,7 @@ def _cells(matrix: LoadedMatrix) -> SafeString:
             x, y = _corner(matrix, place)
             yield (
                 matrix.level(cell.level).tone, x + GAP / 2, y + GAP / 2, CELL_WIDTH - GAP, CELL_HEIGHT - GAP,
-                matrix.level(cell.level).tone, x + CELL_WIDTH - 6, y + 13, cell.score,
+                matrix.level(cell.level).tone, x + CELL_WIDTH - 5, y + 11, cell.score,
             )  # fmt: skip
 
     return format_html_join(
@@ -136,7 +138,7 @@ def _centres(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> di
     for place, kinds in sharing.items():
         x, y = _corner(matrix, place)
         for kind, aside in zip(kinds, SPREAD[len(kinds)], strict=True):
-            centres[kind] = x + CELL_WIDTH / 2 + aside, y + CELL_HEIGHT / 2
+            centres[kind] = x + CELL_WIDTH / 2 + aside, y + CELL_HEIGHT / 2 + BELOW
     return {kind: centres[kind] for kind in Kind if kind in centres}
 
 
@@ -149,10 +151,9 @@ def _way(start: Point, end: Point) -> SafeString:
     ux, uy = (x2 - x1) / length, (y2 - y1) / length
     x1, y1, x2, y2 = x1 + 11 * ux, y1 + 11 * uy, x2 - 12 * ux, y2 - 12 * uy
     wings = [(x2 - 7 * ux + side * 4 * uy, y2 - 7 * uy - side * 4 * ux) for side in (1, -1)]
-    return format_html(
-        '<path class="way" d="M{} {}L{} {}M{} {}L{} {}L{} {}"/>',
-        *(f"{value:.1f}" for value in (x1, y1, x2, y2, *wings[0], x2, y2, *wings[1])),
-    )
+    numbers = (x1, y1, x2, y2, *wings[0], x2, y2, *wings[1])
+    path = "M{:.1f} {:.1f}L{:.1f} {:.1f}M{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}".format(*numbers)
+    return format_html('<path class="way-edge" d="{}"/><path class="way" d="{}"/>', path, path)
 
 
 def _said(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> str:

@@ -233,9 +233,9 @@ class Intake:
         """Errors that belong to no field, of the rows."""
         found: list[str] = []
         for formset in (self.mitigations, self.indicators):
-            found += formset.non_form_errors()
+            found += map(str, formset.non_form_errors())
             for row in formset.forms:
-                found += row.non_field_errors()
+                found += map(str, row.non_field_errors())
         return found
 
     def values(self) -> dict[str, Any]:

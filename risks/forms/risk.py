@@ -29,10 +29,13 @@ LARGEST = 1_000_000
 # --- messages at the field at fault
 
 
-def at_fields(
-    error: ValidationError, model: type[models.Model], fields: Mapping[str, str]
-) -> ValidationError:
-    """The same errors, with those of constraints at the field that `fields` names for the constraint."""
+def at_fields(error: Any, model: type[models.Model], fields: Mapping[str, str]) -> Any:
+    """Errors of an instance, with those of constraints at the field that `fields` names for the constraint.
+
+    Any other error is left as it is.
+    """
+    if not hasattr(error, "error_dict"):
+        return error
     found: dict[str, list[Any]] = {}
     places = {
         constraint.get_violation_error_message(): fields[constraint.name]
@@ -44,11 +47,6 @@ def at_fields(
             place = next((places[text] for text in each.messages if text in places), name)
             found.setdefault(place, []).append(each)
     return ValidationError(found)
-
-
-def _of_model(error: Any) -> bool:
-    """Whether a form hands over what its instance has to say."""
-    return isinstance(error, ValidationError) and hasattr(error, "error_dict")
 
 
 def add_errors(form: forms.BaseForm, error: ValidationError) -> None:
@@ -206,7 +204,9 @@ class RiskForm(StyledMixin, forms.ModelForm):
         return data
 
     def add_error(self, field: str | None, error: Any) -> None:
-        super().add_error(field, at_fields(error, Risk, fields_of_constraints()) if _of_model(error) else error)
+        if field is None:
+            error = at_fields(error, Risk, fields_of_constraints())
+        super().add_error(field, error)
 
     def values(self) -> dict[str, Any]:
         """The editable fields of the risk."""
@@ -278,5 +278,7 @@ class IndicatorForm(StyledMixin, forms.ModelForm):
         self.style_widgets()
 
     def add_error(self, field: str | None, error: Any) -> None:
-        fields = fields_of_constraints() | {"risks_indicator_has_name": f"name_{record_language()}"}
-        super().add_error(field, at_fields(error, Indicator, fields) if _of_model(error) else error)
+        if field is None:
+            fields = fields_of_constraints() | {"risks_indicator_has_name": f"name_{record_language()}"}
+            error = at_fields(error, Indicator, fields)
+        super().add_error(field, error)

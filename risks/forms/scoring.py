@@ -133,3 +133,7 @@ class AssessmentForm(Form):
         field: CellField = self.fields["cell"]  # type: ignore[assignment]
         field.show(matrix, risk.register, {kind: risk.position(kind) for kind in Kind})
         field.widget.attrs["autofocus"] = True
+
+    def see(self, rank: int) -> None:
+        """Show the position as it is now beside what was chosen."""
+        self.data = {**self.data.dict(), "seen_rank": str(rank)}  # type: ignore[attr-defined]  # a QueryDict

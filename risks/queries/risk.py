@@ -182,6 +182,6 @@ def find_template(team: Team, pk: str) -> Template | None:
 
 def categories_for(team: Team, risk: Risk | None = None) -> list[Category]:
     """Categories and subcategories in use, and those of the risk even if they no longer are. One query."""
-    own = {risk.category_id, risk.subcategory_id} if risk else set()
-    categories = Category.objects.available_to(team) | Category.objects.filter(pk__in=own - {None})
+    own = [pk for pk in (risk.category_id, risk.subcategory_id) if pk] if risk else []
+    categories = Category.objects.available_to(team) | Category.objects.filter(pk__in=own)
     return list(categories.order_by("position", "key"))

@@ -62,8 +62,7 @@ def _assess(form: AssessmentForm, risk: Risk, kind: Kind, scope: Scope) -> int:
         return 422
     except Conflict as error:
         form.add_error(None, str(error.message))
-        form.data = form.data.copy()
-        form.data["seen_rank"] = str(getattr(risk, f"{kind}_rank"))
+        form.see(getattr(risk, f"{kind}_rank"))
         return 409
     return 200
 
