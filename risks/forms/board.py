@@ -23,12 +23,7 @@ class MatrixForm(Form):
     kind = forms.ChoiceField(label=_("Position"), choices=Kind.choices, required=False)
     category = forms.ChoiceField(label=_("Category"), required=False)
     owner = forms.ChoiceField(label=_("Owner"), required=False)
-    date = forms.DateField(
-        label=_("As it was on"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        input_formats=["%Y-%m-%d"],
-    )
+    date = forms.DateField(label=_("As it was on"), required=False, input_formats=["%Y-%m-%d"])
     arrows = forms.BooleanField(
         label=_("Arrows from inherent to residual"),
         required=False,
@@ -49,7 +44,6 @@ class MatrixForm(Form):
             (ME, _("Me")),
             *((str(pk), str(person)) for pk, person in options.people.items() if pk != user.pk),
         ]
-        self.fields["date"].widget.attrs["max"] = today.isoformat()
 
     def clean_kind(self) -> Kind:
         return Kind(self.cleaned_data["kind"] or Kind.RESIDUAL)

@@ -10,20 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from django.db.models import Count, Sum
 
 from risks.enums import Kind
 from risks.models import Category, Register, Risk, User
-from risks.models.risk import RiskQuerySet
+from risks.models.translated import Translated
 from risks.quant.matrix import Grid
 from risks.queries.movement import read_standing
 from risks.queries.union import MAX_PARTS, execute
 
 Place = tuple[int, int]
 """Indices (probability, impact) of a cell."""
-SHOWN = 6
-"""Codes named in a cell; the others are counted."""
+FIRST = 6
+"""Risks named in a cell; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +61,66 @@ class RegisterCounts:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a heat map tells of a risk. Not a model: a page shows 150 of them, and one takes 20 µs to make."""
+
+    pk: int
+    register_id: int
+    code: str
+    title_en: str
+    title_zh: str
+    state: str
+    owner_id: int | None
+    created_by_id: int | None
+    probability: int | None
+    impact: int | None
+    rank: int
+    title = Translated()
+
+
+_SHOWN = ("pk", "register_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id")
+
+
+def load_shown(ids: Iterable[int], kind: Kind | str) -> list[Shown]:
+    """The risks with their positions of today: the costliest first, then the oldest. One query."""
+    position = [f"{Kind(kind)}_{name}" for name in ("probability", "impact", "rank")]
+    rows = Risk.objects.filter(pk__in=list(ids)).order_by("-expected_loss", "pk")
+    return [Shown(*row) for row in rows.values_list(*_SHOWN, *position)]
+
+
 def count_cells(
     registers: Sequence[Register], kind: Kind | str = Kind.RESIDUAL, narrowing: Narrowing | None = None
 ) -> dict[int, RegisterCounts]:
     """Counts of each register, by its id. One query."""
+    rows = _by_cell(registers, kind, narrowing).annotate(count=Count("*"))
+    return _counts(registers, [(*row, 0.0) for row in rows])
+
+
+def count_cells_and_losses(registers: Sequence[Register]) -> dict[int, RegisterCounts]:
+    """Residual counts with the expected losses, which take a little longer. One query."""
+    rows = _by_cell(registers, Kind.RESIDUAL, None).annotate(count=Count("*"), loss=Sum("expected_loss"))
+    return _counts(registers, rows)
+
+
+def _by_cell(registers: Sequence[Register], kind: Kind | str, narrowing: Narrowing | None) -> Any:
     axes = (f"{Kind(kind)}_probability", f"{Kind(kind)}_impact")
-    risks = _active(registers, narrowing).values_list("register_id", *axes)
+    wanted = (narrowing or Narrowing()).ids
+    risks = Risk.objects.filter(register__in=[register.pk for register in registers], active=True, **wanted)
+    return risks.order_by().values_list("register_id", *axes)
+
+
+def _counts(registers: Sequence[Register], rows: Iterable[Any]) -> dict[int, RegisterCounts]:
     cells: dict[int, Counter[Place]] = {register.pk: Counter() for register in registers}
     unassessed: Counter[int] = Counter()
     losses: defaultdict[int, float] = defaultdict(float)
-    for register_id, probability, impact, count, loss in risks.annotate(Count("pk"), Sum("expected_loss")):
+    for register_id, probability, impact, count, loss in rows:
         losses[register_id] += loss
         if probability is None:
             unassessed[register_id] += count
         else:
             cells[register_id][probability, impact] = count
     return {pk: RegisterCounts(cells[pk], unassessed[pk], losses[pk]) for pk in cells}
-
-
-def _active(registers: Sequence[Register], narrowing: Narrowing | None) -> RiskQuerySet:
-    wanted = (narrowing or Narrowing()).ids
-    return Risk.objects.filter(register__in=[r.pk for r in registers], active=True, **wanted).order_by()
 
 
 def first_in_cells(
@@ -114,7 +154,7 @@ def _first_ids(places: Iterable[tuple[Place, list[int]]], kind: Kind, narrowing:
         parts.append(
             f"SELECT * FROM (SELECT id FROM risks_risk WHERE register_id IN ({marks}) AND active = TRUE"  # noqa: S608
             f" AND {kind}_probability = %s AND {kind}_impact = %s{wanted}"
-            f" ORDER BY expected_loss DESC, id LIMIT {SHOWN}) AS cell"
+            f" ORDER BY expected_loss DESC, id LIMIT {FIRST}) AS cell"
         )
         params += [*register_ids, *place, *narrowing.ids.values()]
     return [pk for (pk,) in execute(" UNION ALL ".join(parts), params)]
@@ -160,5 +200,5 @@ def look_back(
         pk: RegisterCounts(Counter({place: len(ids) for place, ids in cells.items()}), unassessed[pk])
         for pk, cells in held.items()
     }
-    places = {pk: place for cells in held.values() for place, ids in cells.items() for pk in ids[:SHOWN]}
+    places = {pk: place for cells in held.values() for place, ids in cells.items() for pk in ids[:FIRST]}
     return Past(counts, places, elsewhere)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -22,7 +22,8 @@ def read_ids(
     """
     ids: dict[str, list[int]] = {name: [] for name in sought}
     counts = dict.fromkeys(counted, 0)
-    parts, params = [], []
+    parts: list[str] = []
+    params: list[Any] = []
     for is_id, what, named in ((1, "part.*", sought), (0, "COUNT(*)", counted)):
         for name, queryset in named.items():
             try:
@@ -40,7 +41,7 @@ def read_ids(
     return ids, counts
 
 
-def execute(sql: str, params: Iterable[Any]) -> list[tuple[Any, ...]]:
+def execute(sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, list(params))
+        cursor.execute(sql, params)
         return cursor.fetchall()

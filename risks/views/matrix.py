@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -14,13 +14,14 @@ from django.views.decorators.http import require_GET
 from risks.enums import Kind
 from risks.forms.board import MatrixForm
 from risks.htmx import render_page
-from risks.models import Risk
 from risks.queries.heat_map import (
     Narrowing,
     Place,
     RegisterCounts,
+    Shown,
     count_cells,
     first_in_cells,
+    load_shown,
     look_back,
 )
 from risks.queries.matrix import load_matrix
@@ -32,10 +33,6 @@ from risks.views.boards import Arrows, Board, ListLinks, build_boards, draw_arro
 ARROWS = 40
 """Risks drawn with an arrow, the worst first."""
 PARTIALS = {"matrix-page": "risks/matrix/_page.html"}
-_COLUMNS = (
-    "team_id", "register_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id",
-    "expected_loss",
-)  # fmt: skip
 
 
 @require_GET
@@ -45,18 +42,20 @@ def matrix(request: HttpRequest, scope: Scope) -> HttpResponse:
     form = MatrixForm(
         request.GET, options=load_options(scope.team), user=scope.user, today=timezone.localdate()
     )
-    shown = _read(scope, form) if form.is_valid() else {"kind": "", "day": None, "boards": []}
+    shown = (
+        _read(scope, form) if form.is_valid() else {"kind": "", "day": None, "boards": [], "arrows": False}
+    )
     status = 200 if form.is_valid() else 422
-    context = {"form": form, "kinds": Kind, **shown}
+    context = {"form": form, "selects": [form["category"], form["owner"]], "kinds": Kind, **shown}
     return render_page(request, "risks/matrix/matrix.html", context, partials=PARTIALS, status=status)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What there is to draw, of one day."""
+class Day:
+    """What there is to draw of one day."""
 
     counts: Mapping[int, RegisterCounts]
-    risks: list[tuple[Risk, Place]]
+    risks: list[tuple[Shown, Place]]
     elsewhere: int = 0
 
 
@@ -80,22 +79,18 @@ def _read(scope: Scope, form: MatrixForm) -> dict[str, object]:
     }
 
 
-def _present(scope: Scope, kind: Kind, narrowing: Narrowing) -> Shown:
+def _present(scope: Scope, kind: Kind, narrowing: Narrowing) -> Day:
     counts = count_cells(scope.shown_registers, kind, narrowing)
-    risks = _costliest_first(first_in_cells(scope.shown_registers, counts, kind, narrowing), kind)
-    return Shown(counts, [(risk, place) for risk in risks if (place := risk.position(kind))])
+    risks = load_shown(first_in_cells(scope.shown_registers, counts, kind, narrowing), kind)
+    return Day(counts, [(risk, (risk.probability or 0, risk.impact or 0)) for risk in risks])
 
 
-def _past(scope: Scope, kind: Kind, day: date, narrowing: Narrowing) -> Shown:
+def _past(scope: Scope, kind: Kind, day: date, narrowing: Narrowing) -> Day:
     grids = {register: load_matrix(register.matrix).grid for register in scope.shown_registers}
     past = look_back(grids, kind, day_end(day), narrowing)
-    risks = _costliest_first(past.places, kind)
-    return Shown(past.counts, [(risk, past.places[risk.pk]) for risk in risks], past.elsewhere)
-
-
-def _costliest_first(ids: Iterable[int], kind: Kind) -> Iterable[Risk]:
-    position = [f"{kind}_{name}" for name in ("probability", "impact", "rank")]
-    return Risk.objects.filter(pk__in=list(ids)).only(*_COLUMNS, *position).order_by("-expected_loss", "pk")
+    return Day(
+        past.counts, [(risk, past.places[risk.pk]) for risk in load_shown(past.places, kind)], past.elsewhere
+    )
 
 
 Drawn = list[tuple[Board, Arrows | None]]

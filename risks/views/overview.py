@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from risks import rules
-from risks.enums import Kind, Level, Moved
+from risks.enums import Kind, Level, Moved, State
 from risks.formatting import money
 from risks.htmx import render_page
-from risks.models import Assessment, MatrixLevel, StateChange
+from risks.models import MatrixLevel
 from risks.queries.heat_map import RegisterCounts
 from risks.queries.matrix import load_matrix
-from risks.queries.overview import Asked, Overview, Trend, Work, read_overview
+from risks.queries.overview import Asked, MoveRow, Overview, ScoringRow, Trend, Work, read_overview
 from risks.views.access import Scope, team_view
 from risks.views.account import LAST_TEAM
 from risks.views.boards import ListLinks, build_boards
@@ -55,7 +55,7 @@ def overview(request: HttpRequest, scope: Scope) -> HttpResponse:
         "top": [
             (
                 risk,
-                scope.matrix_of(risk.register_id).level(risk.residual_level or 1),
+                scope.matrix_of(risk.register_id).level(risk.level or 1),
                 f"{links.path}{risk.code}/",
             )
             for risk in found.top
@@ -149,7 +149,7 @@ def _work(scope: Scope, found: Overview, links: ListLinks, today: date) -> Itera
     path = reverse("risks:mitigation-list", args=[scope.team.slug])
     register = {"register": scope.register.key} if scope.register else {}
     mine = found.my_mitigations
-    tasks = [Task(m.risk.code, m.title, f"{path}{m.pk}/", m.due_date, True) for m in mine.first]
+    tasks = [Task(m.code, m.title, f"{path}{m.pk}/", m.due_date, True) for m in mine.first]
     query = urlencode({**register, "owner": "me", "late": 1})
     yield TaskGroup(_("My late mitigations"), mine.count, tasks, f"{path}?{query}")
 
@@ -189,17 +189,16 @@ class Act:
     at: object
 
 
-def _act(scope: Scope, act: Assessment | StateChange, path: str) -> Act:
-    url = f"{path}{act.risk.code}/"
-    if isinstance(act, StateChange):
-        before = act.get_from_state_display() if act.from_state else _("new")
-        after, direction, by, at = act.get_to_state_display(), "", act.moved_by, act.moved_at
+def _act(scope: Scope, act: ScoringRow | MoveRow, path: str) -> Act:
+    if isinstance(act, MoveRow):
+        before = State(act.from_state).label if act.from_state else _("new")
+        after, direction = State(act.to_state).label, ""
     else:
-        matrix = scope.matrix_of(act.register_id)
-        level, score = divmod(act.rank - act.delta, 1000)
-        before, after = _position(matrix.levels, level, score), _position(matrix.levels, act.level, act.score)
-        direction, by, at = "up" if act.delta > 0 else "down", act.assessed_by, act.assessed_at
-    return Act(act.risk.code, act.risk.title, url, before, after, direction, act.reason, str(by or ""), at)
+        levels = scope.matrix_of(act.register_id).levels
+        before = _position(levels, *divmod(act.rank - act.delta, 1000))
+        after, direction = _position(levels, act.level, act.score), "up" if act.delta > 0 else "down"
+    url = f"{path}{act.code}/"
+    return Act(act.code, act.title, url, str(before), str(after), direction, act.reason, act.by, act.at)
 
 
 def _position(levels: Mapping[int, MatrixLevel], level: int, score: int) -> str:
