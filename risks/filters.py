@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -14,8 +15,8 @@ from django.utils.functional import Promise
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 from django_filters import CharFilter, FilterSet, MultipleChoiceFilter, TypedChoiceFilter
 
 from risks.enums import (
@@ -76,7 +77,7 @@ class Menu:
     def is_set(self) -> bool:
         return any(option.chosen for option in self.options)
 
-    @property
+    @cached_property
     def body(self) -> SafeString:
         """The options as inputs that send the form when they change."""
         kind = "radio" if self.single else "checkbox"
@@ -128,10 +129,11 @@ class ListFilter(FilterSet):
         return self._qs
 
     def menu(self, name: str) -> Menu:
-        given = set(self.data.getlist(name))
-        its_filter = type(self).base_filters[name]
-        options = [Option(name, value, label, value in given) for value, label in self.choices(name)]
-        return Menu(name, its_filter.label, options, isinstance(its_filter, TypedChoiceFilter))
+        values = self.data.getlist(name)
+        if name in self._choices:
+            return _menu(type(self), name, self._choices[name], values)
+        valid = dict(self.choices(name)).keys() & set(values)
+        return _fixed_menu(type(self), name, frozenset(valid), get_language())
 
     @property
     def problems(self) -> list[tuple[str | Promise, str]]:
@@ -154,6 +156,18 @@ class ListFilter(FilterSet):
                 others = [other for other in values if other != value]
                 chips.append(Chip(name, its_filter.label, labels.get(value, value[:50]), errors, others))
         return chips
+
+
+def _menu(filters: type[ListFilter], name: str, choices: Choices, values: Collection[str]) -> Menu:
+    its_filter = filters.base_filters[name]
+    options = [Option(name, value, label, value in values) for value, label in choices]
+    return Menu(name, its_filter.label, options, isinstance(its_filter, TypedChoiceFilter))
+
+
+@lru_cache(maxsize=256)
+def _fixed_menu(filters: type[ListFilter], name: str, values: frozenset[str], language: str | None) -> Menu:
+    """A menu whose choices are the same for everybody, kept for each language with its HTML."""
+    return _menu(filters, name, filters.base_filters[name].extra["choices"], values)
 
 
 class RiskFilter(ListFilter):

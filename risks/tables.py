@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property, lru_cache
+from html import escape
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -20,7 +21,7 @@ from django.db.models.functions import Coalesce, NullIf
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
 from django.utils.translation import gettext as _
@@ -67,6 +68,15 @@ class Column(django_tables2.Column):
 
     def __deepcopy__(self, memo: Any) -> Column:
         return self
+
+
+def html(template: str, *values: str | int) -> SafeString:
+    """`format_html` for plain texts and numbers, at a third of its cost: a page has hundreds of cells."""
+    return SafeString(
+        template.format(
+            *[value if isinstance(value, SafeString | int) else escape(value) for value in values]
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -234,11 +244,12 @@ class ListTable(django_tables2.Table):
                 (
                     "" if sort == self.default_sort else sort,
                     SafeString(" selected" if sort == self.sort else ""),
-                    labels[sort[: -len(column.name)]] % {"column": column.header},
+                    labels[sort[: -len(name)]] % {"column": label},
                 )
-                for column in self.columns.iterall()
-                if column.orderable
-                for sort in (column.name, f"-{column.name}")
+                for name, label in (
+                    (column.name, str(column.header)) for column in self.columns.iterall() if column.orderable
+                )
+                for sort in (name, f"-{name}")
             ),
         )
 
@@ -246,16 +257,17 @@ class ListTable(django_tables2.Table):
     def body(self) -> SafeString:
         """The rows of the page as HTML."""
         cells = [
-            (format_html('<td class="{}">', self._css(column)), getattr(self, f"cell_{column.name}"))
+            (html('<td class="{}">', self._css(column)), getattr(self, f"cell_{column.name}"))
             for column in self.columns
         ]
         return SafeString("".join(self._row(record, cells) for record in self.records))
 
     def _row(self, record: Any, cells: list[tuple[SafeString, Callable[[Any], Any]]]) -> str:
         css = self.row_class(record)
-        parts = [format_html('<tr class="{}">', css) if css else "<tr>"]
+        parts = [html('<tr class="{}">', css) if css else "<tr>"]
         for opening, cell in cells:
-            parts += (opening, conditional_escape(cell(record)), "</td>")
+            value = cell(record)
+            parts += (opening, value if isinstance(value, SafeString) else escape(value), "</td>")
         return "".join(parts) + "</tr>\n"
 
 
@@ -296,7 +308,7 @@ class RiskTable(ListTable):
     )  # fmt: skip
 
     select = _column("")
-    code = _column(gettext_lazy("Code"), "register__key", "number", css="nowrap tabular")
+    code = _column(gettext_lazy("Code"), "register_id", "number", css="nowrap tabular")
     title = _column(gettext_lazy("Title"), "title")
     register = _column(gettext_lazy("Register"), "register__key", "number", css="nowrap")
     category = _column(gettext_lazy("Category"), "category__position", "category__key")
@@ -337,7 +349,7 @@ class RiskTable(ListTable):
         self.counts: dict[int, tuple[int, int]] = {}
         self.states = {value: str(label) for value, label in State.choices}
         self.strategies = {"": "", **{value: str(label) for value, label in Strategy.choices}}
-        self.url = cache(lambda code: format_html("{}{}/", address.path, code))
+        self.url = cache(lambda code: html("{}{}/", address.path, code))
         self.category_name = cache(self._category_name)
         self.level_badge = cache(self._level_badge)
 
@@ -358,9 +370,9 @@ class RiskTable(ListTable):
     # --- orderings that are no plain column
 
     def order_title(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
-        first, second = ("zh", "en") if self.chinese else ("en", "zh")
-        title = Coalesce(NullIf(f"title_{first}", Value("")), F(f"title_{second}"))
-        return risks.order_by(title.desc() if descending else title.asc()), True
+        """By both plain columns, which an index holds; titles that lack the reader's language come first."""
+        languages = ("zh", "en") if self.chinese else ("en", "zh")
+        return risks.order_by(*(f"{'-' * descending}title_{language}" for language in languages)), True
 
     def order_state(self, risks: RiskQuerySet, descending: bool) -> tuple[RiskQuerySet, bool]:
         return risks.order_by(_listed("state", State.values, descending)), True
@@ -375,7 +387,7 @@ class RiskTable(ListTable):
     # --- cells
 
     def cell_select(self, risk: Risk) -> SafeString:
-        return format_html(
+        return html(
             '<input class="form-check-input" type="checkbox" form="bulk" name="risk" value="{}"'
             ' aria-label="{}">',
             risk.pk, risk.code,
@@ -388,9 +400,9 @@ class RiskTable(ListTable):
         """The title leads to the risk; one that exists in the other language only says which that is."""
         first, other = (risk.title_zh, risk.title_en) if self.chinese else (risk.title_en, risk.title_zh)
         if first:
-            return format_html(_TITLE_LINK, self.url(risk.code), first)
+            return html(_TITLE_LINK, self.url(risk.code), first)
         language = "en" if self.chinese else "zh-hans"
-        return format_html(_OTHER_TITLE_LINK, self.url(risk.code), language, other)
+        return html(_OTHER_TITLE_LINK, self.url(risk.code), language, other)
 
     def cell_register(self, risk: Risk) -> str:
         return self.registers[risk.register_id].key
@@ -403,7 +415,7 @@ class RiskTable(ListTable):
 
     def cell_owner(self, risk: Risk) -> SafeString | str:
         person = self.people.get(risk.owner_id or 0)
-        text = str(person) if person else format_html('<span class="muted">{}</span>', _("Nobody"))
+        text = str(person) if person else html('<span class="muted">{}</span>', _("Nobody"))
         return self._editable(risk, "owner", text, rules.can_edit_risk(self.actor, risk))
 
     def cell_inherent(self, risk: Risk) -> SafeString:
@@ -423,7 +435,7 @@ class RiskTable(ListTable):
         if not net or before is None:
             return ""
         words = _("Up from %(score)s") if net > 0 else _("Down from %(score)s")
-        return format_html(
+        return html(
             '<span class="move-{}" title="{}"><span aria-hidden="true">{}</span> {}</span>',
             "up" if net > 0 else "down",
             _("%(level)s 30 days ago") % {"level": f"{score} {before.name}"},
@@ -445,18 +457,16 @@ class RiskTable(ListTable):
     def cell_review(self, risk: Risk) -> SafeString | str:
         text: SafeString | str = _day(risk.next_review_date, get_language())
         if risk.is_review_due(self.today):
-            text = format_html('{} <span class="tag tag-late">{}</span>', text, _("late"))
+            text = html('{} <span class="tag tag-late">{}</span>', text, _("late"))
         elif not text:
-            text = format_html('<span class="muted">{}</span>', _("None"))
+            text = html('<span class="muted">{}</span>', _("None"))
         return self._editable(risk, "review", text, rules.can_edit_risk(self.actor, risk))
 
     def cell_mitigations(self, risk: Risk) -> SafeString | str:
         count, late = self.counts.get(risk.pk, (0, 0))
         if not late:
             return str(count)
-        return format_html(
-            '{} <span class="tag tag-late">{}</span>', count, _("%(count)d late") % {"count": late}
-        )
+        return html('{} <span class="tag tag-late">{}</span>', count, _("%(count)d late") % {"count": late})
 
     def cell_updated(self, risk: Risk) -> str:
         return _day(timezone.localdate(risk.updated_at), get_language())
@@ -464,7 +474,7 @@ class RiskTable(ListTable):
     def _editable(self, risk: Risk, field: str, text: SafeString | str, allowed: bool) -> SafeString | str:
         if not allowed:
             return text
-        return format_html(_EDIT_LINKS[field], self.url(risk.code), text)
+        return html(_EDIT_LINKS[field], self.url(risk.code), text)
 
     def _category_name(self, pk: int | None) -> str:
         category: Category | None = self.options.taxonomy.get(pk or 0)
@@ -475,7 +485,7 @@ class RiskTable(ListTable):
 
     def _level_badge(self, register_id: int, level: int | None, score: int | None) -> SafeString:
         if level is None:
-            return format_html('<span class="muted">{}</span>', _("Not assessed"))
+            return html('<span class="muted">{}</span>', _("Not assessed"))
         return formatting.level_badge(self._matrix(register_id).level(level), score)
 
 

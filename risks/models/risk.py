@@ -142,6 +142,11 @@ class Risk(models.Model):
             ),
             models.Index(fields=["team", "category", "active"], name="risks_risk_category"),
             models.Index(fields=["team", "state", "residual_rank"], name="risks_risk_state"),
+            # Orders of the list; each reads its first page without sorting.
+            models.Index(fields=["team", "title_en", "title_zh", "id"], name="risks_risk_title_en"),
+            models.Index(fields=["team", "title_zh", "title_en", "id"], name="risks_risk_title_zh"),
+            models.Index(fields=["team", "expected_loss", "id"], name="risks_risk_loss"),
+            models.Index(fields=["team", "updated_at", "id"], name="risks_risk_updated"),
             *[
                 models.Index(
                     "register", "active", f"{kind}_probability", f"{kind}_impact",

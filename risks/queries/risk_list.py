@@ -50,8 +50,7 @@ def net_movements(risk_ids: Iterable[int], since: datetime) -> dict[int, int]:
     scorings = Assessment.objects.filter(
         risk__in=list(risk_ids), kind=Kind.RESIDUAL, assessed_at__gte=since
     ).order_by()
-    moved = scorings.values_list("risk").annotate(net=Sum("delta")).exclude(net=0)
-    return dict(moved)
+    return {risk: net for risk, net in scorings.values_list("risk").annotate(net=Sum("delta")) if net}
 
 
 def mitigation_counts(risk_ids: Iterable[int], on: date) -> dict[int, tuple[int, int]]:

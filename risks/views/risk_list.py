@@ -72,7 +72,14 @@ def read_list(request: HttpRequest, scope: Scope) -> RiskList:
     address = Address(reverse("risks:risk-list", args=[scope.team.slug]), request.GET)
     options, today, registers = load_options(scope.team), timezone.localdate(), scope.shown_registers
     risks = RiskFilter(
-        request.GET, scope.risks(), user=scope.user, registers=registers, options=options, today=today
+        request.GET,
+        scope.risks().filter(
+            team=scope.team
+        ),  # even of one register: the indexes of most orders begin with it
+        user=scope.user,
+        registers=registers,
+        options=options,
+        today=today,
     )
     table = RiskTable(
         risks.qs, address=address, actor=scope.actor, registers=registers, options=options, today=today
