@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import format_lazy
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django_filters import CharFilter, FilterSet, MultipleChoiceFilter, TypedChoiceFilter
+from django_filters import CharFilter, Filter, FilterSet, MultipleChoiceFilter, TypedChoiceFilter
 
 from risks.enums import (
     ACTIVE_STATES,
@@ -103,6 +103,8 @@ class Chip:
 class ListFilter(FilterSet):
     """The base of all lists' filters. An empty parameter counts as absent; an invalid one leaves no rows."""
 
+    base_filters: dict[str, Filter]
+
     def __init__(self, data: QueryDict, queryset: QuerySet[Any], **choices: Choices) -> None:
         """`choices` are those of filters whose choices are known at the time of the request only."""
         filled = QueryDict(mutable=True)
@@ -133,7 +135,8 @@ class ListFilter(FilterSet):
         if name in self._choices:
             return _menu(type(self), name, self._choices[name], values)
         valid = dict(self.choices(name)).keys() & set(values)
-        return _fixed_menu(type(self), name, frozenset(valid), get_language())
+        its_class: Any = type(self)
+        return _fixed_menu(its_class, name, frozenset(valid), get_language())
 
     @property
     def problems(self) -> list[tuple[str | Promise, str]]:
@@ -165,7 +168,7 @@ def _menu(filters: type[ListFilter], name: str, choices: Choices, values: Collec
 
 
 @lru_cache(maxsize=256)
-def _fixed_menu(filters: type[ListFilter], name: str, values: frozenset[str], language: str | None) -> Menu:
+def _fixed_menu(filters: Any, name: str, values: frozenset[str], language: str | None) -> Menu:
     """A menu whose choices are the same for everybody, kept for each language with its HTML."""
     return _menu(filters, name, filters.base_filters[name].extra["choices"], values)
 

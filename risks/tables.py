@@ -93,6 +93,8 @@ class Head:
 class Ordered(django_tables2.data.TableQuerysetData):
     """Rows in the order of the chosen column and then of the primary key, so that no page repeats a row."""
 
+    data: QuerySet[Any]
+
     def order_by(self, aliases: Any) -> None:
         super().order_by(aliases)
         # The key runs the way the column does: an index on both can then be read in one go.
@@ -327,7 +329,7 @@ class RiskTable(ListTable):
 
     def __init__(
         self,
-        queryset: RiskQuerySet,
+        queryset: QuerySet[Any],
         *,
         address: Address,
         actor: Actor,

@@ -84,7 +84,7 @@ def _subcount(grouped: Any) -> Coalesce:
 def _columns(registers: Mapping[int, Register], taxonomy: Mapping[int, Category]) -> list[ExportColumn]:
     states = {value: str(label) for value, label in State.choices}
     strategies = {"": "", **{value: str(label) for value, label in Strategy.choices}}
-    names = {None: "", **{pk: category.name for pk, category in taxonomy.items()}}
+    names = {pk: category.name for pk, category in taxonomy.items()}
 
     def of_register(name: str) -> Callable[[Any], Value]:
         values = {pk: getattr(register, name) for pk, register in registers.items()}

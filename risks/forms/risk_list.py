@@ -208,7 +208,8 @@ class BulkForm(Form):
     @property
     def changes(self) -> dict[str, Any]:
         """Fields and their new values, only those chosen."""
-        data, changes = self.cleaned_data, {}
+        data = self.cleaned_data
+        changes: dict[str, Any] = {}
         if data.get("owner"):
             changes["owner"] = None if data["owner"] == _NONE else self.options.people[int(data["owner"])]
         if data.get("category"):

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from risks.enums import LEVEL_MARKS, Level
@@ -81,12 +82,12 @@ def open_scope(request: HttpRequest, slug: str) -> Scope:
     return Scope(membership.team, Actor.of(membership), memberships, registers, chosen)
 
 
-def team_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def team_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Signed in, member of the team in the address; the view gets the Scope in the slug's place."""
 
     @login_required
     @wraps(view)
-    def inner(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponse:
+    def inner(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         scope = open_scope(request, team)
         request.scope = scope  # type: ignore[attr-defined]
         return view(request, scope, *args, **kwargs)

@@ -206,7 +206,7 @@ def _save_field(
         form.add_error(error.field if error.field in form.fields else None, str(error.message))
         return 422, risk, form
     except ValidationError as error:
-        form.add_error(None, error.messages)  # type: ignore[arg-type]
+        form.add_error(None, error.messages)
         return 422, risk, form
     saved.register = risk.register
     return 200, saved, None
@@ -214,7 +214,7 @@ def _save_field(
 
 def _cell(scope: Scope, risk: Risk, field: str) -> Any:
     """The value as the list shows it."""
-    options = Options({risk.owner_id: risk.owner} if risk.owner else {}, {})
+    options = Options({risk.owner.pk: risk.owner} if risk.owner else {}, {})
     address = Address(reverse("risks:risk-list", args=[scope.team.slug]), QueryDict())
     table = RiskTable(
         Risk.objects.none(), address=address, actor=scope.actor, registers=scope.registers,
@@ -299,7 +299,7 @@ def view_save(request: HttpRequest, scope: Scope) -> HttpResponse:
         try:
             view = save_view(scope.team, scope.user, form.cleaned_data["name"], page.address.query)
         except ValidationError as error:
-            form.add_error("name", error.messages)  # type: ignore[arg-type]
+            form.add_error("name", error.messages)
         else:
             messages.success(request, _("The view “%(name)s” is saved.") % {"name": view.name})
             return redirect(page.address.url())
