@@ -211,8 +211,8 @@ class RiskFilter(ListFilter):
         ],
         method="is_late",
     )
-    unassessed = TypedChoiceFilter(label=_("Active and not assessed"), choices=YES, method="only_unassessed")
-    moved = TypedChoiceFilter(label=_("In the last 30 days"), choices=Moved.choices, method="has_moved")
+    unassessed = TypedChoiceFilter(label=_("Not assessed"), choices=YES, method="only_unassessed")
+    moved = TypedChoiceFilter(label=_("Last 30 days"), choices=Moved.choices, method="has_moved")
     kind = TypedChoiceFilter(label=_("Position"), choices=Kind.choices, method="of_kind")
     probability = TypedChoiceFilter(label=_("Probability"), choices=STEPS, method="at_step")
     impact = TypedChoiceFilter(label=_("Impact"), choices=STEPS, method="at_step")

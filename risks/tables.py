@@ -7,6 +7,7 @@ computed attributes. Here a cell is the return value of one method, `cell_<colum
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, cached_property, lru_cache
@@ -23,7 +24,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext_lazy
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from risks import formatting, rules
@@ -64,10 +65,10 @@ class Address:
 
 
 class Column(django_tables2.Column):
-    """A column; shared by all requests, where the library copies every column for each of them."""
+    """A column. Every request has its own, to show or hide; what is in it is never changed and so shared."""
 
     def __deepcopy__(self, memo: Any) -> Column:
-        return self
+        return copy(self)
 
 
 def html(template: str, *values: str | int) -> SafeString:
@@ -436,13 +437,14 @@ class RiskTable(ListTable):
         before = self._matrix(risk.register_id).levels.get(level)
         if not net or before is None:
             return ""
-        words = _("Up from %(score)s") if net > 0 else _("Down from %(score)s")
         return html(
-            '<span class="move-{}" title="{}"><span aria-hidden="true">{}</span> {}</span>',
+            '<span class="move-{}" title="{}"><span aria-hidden="true">{}</span>'
+            '<span class="visually-hidden">{}</span> {}</span>',
             "up" if net > 0 else "down",
             _("%(level)s 30 days ago") % {"level": f"{score} {before.name}"},
             "↑" if net > 0 else "↓",
-            words % {"score": score},
+            pgettext("change", "Up") if net > 0 else pgettext("change", "Down"),
+            _("from %(score)s") % {"score": score},
         )
 
     def cell_loss(self, risk: Risk) -> str:
