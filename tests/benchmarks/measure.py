@@ -95,10 +95,9 @@ class Meter:
         samples.floor += floors.wall
 
     def _visit(self, page: Page, times: int, samples: Samples) -> None:
-        path = page.address(self.risks)
         for _ in range(times):
             began = time.perf_counter()
-            response, content = self.visitor.request("GET", path)
+            response, content = self.visitor.request("GET", page.address)
             samples.wall.append(time.perf_counter() - began)
             samples.queries = max(samples.queries, int(response.headers.get(QUERIES, 0)))
             samples.size, samples.status = len(content), response.status

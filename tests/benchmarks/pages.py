@@ -16,15 +16,16 @@ FULL_SIZE = 10_000
 
 @dataclass(frozen=True)
 class Page:
-    """An address below the team's (`{code}`: a risk's) and its limits: times the floor, and kB of HTML."""
+    """An address below the team's, and its limits: times the floor, and kB of HTML."""
 
     name: str
     path: str
     max_ratio: float | None = None
     max_kilobytes: float | None = None
 
-    def address(self, risks: int) -> str:
-        return f"/t/{TEAM}/" + self.path.format(code=f"{KEY}-{(risks + 1) // 2}")
+    @property
+    def address(self) -> str:
+        return f"/t/{TEAM}/{self.path}"
 
 
 FLOOR = Page("floor", "floor/")
@@ -38,7 +39,7 @@ PAGES = (
     Page("list: by level", "risks/?per_page=50&sort=-level", 5, 120),
     Page("list: by title", "risks/?per_page=50&sort=title", 5, 120),
     Page("matrix", "matrix/", 3),
-    Page("risk", "risks/{code}/", 3),
+    Page("risk", f"risks/{KEY}-1/", 3),
     Page("mitigations", "mitigations/", 5),
     Page("mitigation board", "mitigations/?view=board", 5),
 )

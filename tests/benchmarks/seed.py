@@ -91,14 +91,14 @@ def seed(count: int) -> Register:
 
 @dataclass
 class _Writer:
-    """Writes risks in batches. Everything random comes from one generator with a fixed seed."""
+    """Writes risks in batches. What is random depends on a risk's number alone, not on how many there are."""
 
     count: int
     register: Register
     people: list[User]
     templates: list[Template]
     now: datetime
-    random: Random = field(default_factory=lambda: Random(7))
+    random: Random = field(default_factory=Random)
 
     @classmethod
     def prepare(cls, count: int) -> _Writer:
@@ -129,6 +129,7 @@ class _Writer:
 
     def _risk(self, number: int) -> Risk:
         """One risk, not yet assessed, with nothing in it that needs the database."""
+        self.random.seed(f"risk {number}")
         template = self.templates[(number - 1) % len(self.templates)]
         product, place = self.random.choice(PRODUCTS), self.random.choice(PLACES)
         release = f"{1 + number % 7}.{number % 23}"
@@ -160,6 +161,7 @@ class _Writer:
 
     def _assessments(self, risk: Risk) -> list[Assessment]:
         """Inherent and residual soon after the risk was logged, residual again later; sets its positions."""
+        self.random.seed(f"scores {risk.number}")
         matrix = load_matrix(self.register.matrix)
         probability, impact = suggested_cell(risk.template, matrix.grid) or (3, 3)
         inherent = (self._near(probability, -1, 1), self._near(impact, -1, 1))
@@ -198,6 +200,7 @@ class _Writer:
 
     def _life(self, risk: Risk, assessments: list[Assessment]) -> Iterator[models.Model]:
         """What else there is about a saved risk: every row, with the audit events that tell of them."""
+        self.random.seed(f"life {risk.number}")
         by = Actor(self.people[1], risk.team_id, Role.MANAGER)
         yield build_event(Verb.CREATED, risk, by=by, risk=risk, at=risk.logged_at)
         for act in assessments:
