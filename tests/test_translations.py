@@ -1,4 +1,4 @@
-"""Both languages, always: every string is in the catalogue, translated, with its placeholders, and compiled."""
+"""Both languages, always: every string is in the catalogue, translated, its placeholders kept, and compiled."""
 
 from __future__ import annotations
 

@@ -24,7 +24,6 @@ def document() -> str:
     """The diagram and the table of moves, as Markdown."""
     from django.utils.translation import override  # needs a configured Django
 
-    from risks.enums import State
     from risks.rules import MOVES
 
     with override("en"):
@@ -33,11 +32,7 @@ def document() -> str:
             for move in MOVES
             for start in move.from_states
         ]
-        rows = [
-            f"| {move.label} | {', '.join(str(state.label) for state in move.from_states)} | {State(move.to_state).label} "
-            f"| {'owner, manager' if move.owner_may else 'manager'} | {_demands(move)} |"
-            for move in MOVES
-        ]
+        rows = [_row(move) for move in MOVES]
     diagram = [
         "```mermaid",
         "stateDiagram-v2",
@@ -46,6 +41,12 @@ def document() -> str:
     ]
     table = ["| move | from | to | who | demands |", "|---|---|---|---|---|"]
     return HEAD + "\n".join([*diagram, *arrows, "```", "", *table, *rows]) + "\n"
+
+
+def _row(move: Move) -> str:
+    starts = ", ".join(str(state.label) for state in move.from_states)
+    who = "owner, manager" if move.owner_may else "manager"
+    return f"| {move.label} | {starts} | {move.to_state.label} | {who} | {_demands(move)} |"
 
 
 def _demands(move: Move) -> str:

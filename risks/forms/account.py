@@ -23,15 +23,15 @@ class _Styled(StyledMixin):
         self.style_widgets()
 
 
-class LoginForm(_Styled, accounts.LoginForm):  # type: ignore[misc]
+class LoginForm(_Styled, accounts.LoginForm):
     """allauth's, in our look."""
 
 
-class ChangePasswordForm(_Styled, accounts.ChangePasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(_Styled, accounts.ChangePasswordForm):
     """allauth's, in our look."""
 
 
-class ResetPasswordForm(_Styled, accounts.ResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(_Styled, accounts.ResetPasswordForm):
     """allauth's, in our look."""
 
 

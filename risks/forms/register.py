@@ -10,7 +10,7 @@ from risks.forms.renderer import StyledMixin
 from risks.models import Matrix, Register, Team
 
 
-class RegisterForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class RegisterForm(StyledMixin, forms.ModelForm):
     class Meta:
         model = Register
         fields = [

@@ -64,9 +64,9 @@ def setup(request: HttpRequest) -> HttpResponse:
     form = SetupForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         values = form.values()
-        values["register"]["matrix"] = Matrix.objects.filter(team=None, is_default=True, is_active=True).latest(
-            "version"
-        )
+        values["register"]["matrix"] = Matrix.objects.filter(
+            team=None, is_default=True, is_active=True
+        ).latest("version")
         try:
             membership = set_up_installation(**values)
         except DomainError as error:
@@ -91,7 +91,7 @@ def demo_login(request: HttpRequest) -> HttpResponse:
     user = User.objects.filter(email=role + DOMAIN).first()
     if user is None:
         raise Http404
-    return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))  # type: ignore[no-any-return]
+    return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))
 
 
 @login_required
@@ -124,5 +124,3 @@ def preferences(request: HttpRequest) -> HttpResponse:
             cookie, value, max_age=YEAR, samesite="Lax", secure=not settings.INSECURE, httponly=True
         )
     return response
-
-

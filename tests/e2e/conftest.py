@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -49,9 +50,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data = tmp_path_factory.mktemp("site")
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("RISKREG_", "DATABASE_", "DJANGO_"))
-    } | {"RISKREG_DEMO": "1", "RISKREG_DATA_DIR": str(data), "RISKREG_SECRET_KEY": "for one run of the tests only, " + os.urandom(20).hex()}  # fmt: skip
+    ours = ("RISKREG_", "DATABASE_", "DJANGO_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    environment |= {
+        "RISKREG_DEMO": "1",
+        "RISKREG_DATA_DIR": str(data),
+        "RISKREG_SECRET_KEY": secrets.token_urlsafe(50),  # one for all processes of this server
+    }
     for command in ("migrate", "load_library", "load_demo"):
         subprocess.run(
             [sys.executable, "manage.py", command, "-v0"],
@@ -86,7 +91,7 @@ def _wait_for(address: str) -> None:
 
 @pytest.fixture
 def open_as(site: str, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`open_as("manager", language="zh-hans", theme="dark", width=390, java_script=False)`: a signed-in page."""
+    """`open_as("manager", language="zh-hans", theme="dark", width=390)`: a signed-in page."""
     contexts: list[BrowserContext] = []
 
     def open_page(

@@ -1,4 +1,7 @@
-"""The whole main job in a browser: log from a template, score, respond, print; by mouse, without JavaScript, by keyboard."""
+"""The whole main job in a browser: log from a template, score, respond, print.
+
+By mouse, without JavaScript, and by keyboard alone.
+"""
 
 from __future__ import annotations
 
