@@ -182,7 +182,9 @@ def test_outsider_cannot_export(cast, register):
 
 
 @pytest.mark.parametrize("file_format", ["csv", "xlsx"])
-def test_export_of_30_rows_makes_the_queries_of_one(cast, make_risk, make_mitigation, count_queries, file_format):
+def test_export_of_30_rows_makes_the_queries_of_one(
+    cast, make_risk, make_mitigation, count_queries, file_format
+):
     def export():
         response = cast.client_for(cast.reader).get(address(file_format))
         b"".join(response.streaming_content)

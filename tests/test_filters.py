@@ -6,16 +6,19 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone
 
+from risks.enums import Kind
 from risks.filters import RiskFilter, _runs
 from risks.models import Category, Risk
+from risks.models.translated import Text
 from risks.queries.risk_list import load_options
+from risks.services.assessment import assess_risk
 
 TODAY = timezone.localdate
 
 
 @pytest.fixture
 def found(cast, register):
-    """`found("state=open")`: the titles that the filter leaves, for the owner of the cast unless told otherwise."""
+    """`found("state=open")`: titles that the filter leaves, to the owner of the cast unless told otherwise."""
 
     def find(query, user=None):
         return sorted(each.title_en for each in narrowed(query, user).qs)
@@ -58,9 +61,9 @@ def test_state_filter_keeps_those_in_any_of_the_states(found, states, query, tit
 
 @pytest.mark.parametrize(
     "query",
-    ["state=nonsense", "level=9", "owner=999999", "owner=99999999999999999999999", "category=x", "subcategory=x",
-     "strategy=x", "late=x", "mine=2", "unassessed=yes", "moved=sideways", "kind=x", "probability=9", "impact=x",
-     "q=%00", "q=" + "x" * 201],
+    ["state=nonsense", "level=9", "owner=999999", "owner=99999999999999999999999", "category=x",
+     "subcategory=x", "strategy=x", "late=x", "mine=2", "unassessed=yes", "moved=sideways", "kind=x",
+     "probability=9", "impact=x", "q=%00", "q=" + "x" * 201],
 )  # fmt: skip
 def test_value_that_makes_no_sense_leaves_no_rows_and_one_error(found, states, query):
     narrowed = found.filter(query)
@@ -157,10 +160,6 @@ def test_late_filter_tells_mitigations_from_reviews(found, make_risk, make_mitig
 
 
 def test_moved_filter_reads_the_last_30_days(found, cast, make_risk):
-    from risks.enums import Kind
-    from risks.models.translated import Text
-    from risks.services.assessment import assess_risk
-
     by, long_ago = cast.actor(cast.manager), timezone.now() - timedelta(days=90)
     for title, cell in (("worse", (5, 5)), ("better", (1, 1))):
         risk = make_risk(title_en=title, residual=(3, 3), at=long_ago)
