@@ -7,14 +7,14 @@ words of a picture are said beside it too. Lengths are pixels at the width the p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from unicodedata import east_asian_width
 
-from django.utils import timezone
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -32,7 +32,8 @@ def _text_width(text: str) -> float:
     return sum(12.5 if east_asian_width(char) in "WF" else 6.4 for char in text)
 
 
-def _wrapped(text: str, width: float, lines: int = 2) -> list[str]:
+@lru_cache(maxsize=512)
+def _wrapped(text: str, width: float, lines: int = 2) -> tuple[str, ...]:
     """The text in at most so many lines, cut where it is longer."""
     found = [""]
     for word in text.split(" "):
@@ -42,7 +43,7 @@ def _wrapped(text: str, width: float, lines: int = 2) -> list[str]:
         else:
             found.append(word)
     kept = found[:lines]
-    return [_cut(line, width) if _text_width(line) > width + 4 else line for line in kept]
+    return tuple(_cut(line, width) if _text_width(line) > width + 4 else line for line in kept)
 
 
 def _cut(text: str, width: float) -> str:
@@ -51,12 +52,12 @@ def _cut(text: str, width: float) -> str:
     return f"{text}…"
 
 
-def _label(x: float, y: float, lines: Sequence[str], anchor: str, middle: bool = False) -> SafeString:
+def _label(x: float, y: float, lines: Sequence[str], anchor: str, middle: bool = False) -> str:
     top = y - (len(lines) - 1) * 7 if middle else y
-    return format_html_join(
-        "", '<text x="{}" y="{}" text-anchor="{}">{}</text>',
-        ((f"{x:.0f}", f"{top + 14 * i:.0f}", anchor, line) for i, line in enumerate(lines)),
-    )  # fmt: skip
+    return "".join(
+        f'<text x="{x:.0f}" y="{top + 14 * i:.0f}" text-anchor="{anchor}">{escape(line)}</text>'
+        for i, line in enumerate(lines)
+    )
 
 
 # --- where the risk stands
@@ -79,13 +80,10 @@ def draw_positions(
     placed = [centre[kind] for kind in Kind if kind in centre]
     parts += [_way(start, end) for start, end in pairwise(placed)]
     parts += [
-        format_html(
-            '<g class="mark mark-{}"><circle cx="{}" cy="{}" r="9"/>'
-            '<text x="{}" y="{}" text-anchor="middle">{}</text></g>',
-            kind.value, f"{x:.0f}", f"{y:.0f}", f"{x:.0f}", f"{y + 4:.0f}", initials[kind],
-        )
+        f'<g class="mark mark-{kind.value}"><circle cx="{x:.0f}" cy="{y:.0f}" r="9"/>'
+        f'<text x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">{escape(initials[kind])}</text></g>'
         for kind, (x, y) in centre.items()
-    ]  # fmt: skip
+    ]
     return format_html(
         '<svg class="risk-positions" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         width, bottom + 34, _said(matrix, positions), mark_safe("".join(parts)),  # noqa: S308 - parts are escaped
@@ -97,24 +95,20 @@ def _corner(matrix: LoadedMatrix, place: Place) -> Point:
     return LEFT + CELL_WIDTH * (impact - 1), CELL_HEIGHT * (len(matrix.probabilities) - probability)
 
 
-def _cells(matrix: LoadedMatrix) -> SafeString:
-    def cells() -> Iterable[tuple[object, ...]]:
-        for place, cell in matrix.grid.cells.items():
-            x, y = _corner(matrix, place)
-            yield (
-                matrix.level(cell.level).tone, x + GAP / 2, y + GAP / 2, CELL_WIDTH - GAP, CELL_HEIGHT - GAP,
-                matrix.level(cell.level).tone, x + CELL_WIDTH - 5, y + 11, cell.score,
-            )  # fmt: skip
-
-    return format_html_join(
-        "",
-        '<rect class="fill-{}" x="{}" y="{}" width="{}" height="{}" rx="3"/>'
-        '<text class="cell-score ink-{}" x="{}" y="{}" text-anchor="end">{}</text>',
-        cells(),
-    )
+def _cells(matrix: LoadedMatrix) -> str:
+    size = f'width="{CELL_WIDTH - GAP}" height="{CELL_HEIGHT - GAP}"'
+    parts = []
+    for place, cell in matrix.grid.cells.items():
+        (x, y), tone = _corner(matrix, place), matrix.level(cell.level).tone
+        parts.append(
+            f'<rect class="fill-{tone}" x="{x + GAP / 2}" y="{y + GAP / 2}" {size} rx="3"/>'
+            f'<text class="cell-score ink-{tone}" x="{x + CELL_WIDTH - 5}" y="{y + 11}" text-anchor="end">'
+            f"{cell.score}</text>"
+        )
+    return "".join(parts)
 
 
-def _axes(matrix: LoadedMatrix, bottom: float) -> SafeString:
+def _axes(matrix: LoadedMatrix, bottom: float) -> str:
     rows = [
         _label(LEFT - 8, _corner(matrix, (step.index, 1))[1] + CELL_HEIGHT / 2 + 4,
                _wrapped(step.name, LEFT - 10), "end", middle=True)
@@ -125,7 +119,7 @@ def _axes(matrix: LoadedMatrix, bottom: float) -> SafeString:
                _wrapped(step.name, CELL_WIDTH - 2), "middle")
         for step in matrix.impacts
     ]  # fmt: skip
-    return mark_safe("".join([*rows, *columns]))  # noqa: S308 - labels are escaped
+    return "".join([*rows, *columns])
 
 
 def _centres(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> dict[Kind, Point]:
@@ -142,18 +136,18 @@ def _centres(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> di
     return {kind: centres[kind] for kind in Kind if kind in centres}
 
 
-def _way(start: Point, end: Point) -> SafeString:
+def _way(start: Point, end: Point) -> str:
     """An arrow between two marks, not reaching into them."""
     (x1, y1), (x2, y2) = start, end
     length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1.0)
     if length < 28:  # side by side in one cell
-        return SafeString("")
+        return ""
     ux, uy = (x2 - x1) / length, (y2 - y1) / length
     x1, y1, x2, y2 = x1 + 11 * ux, y1 + 11 * uy, x2 - 12 * ux, y2 - 12 * uy
     wings = [(x2 - 7 * ux + side * 4 * uy, y2 - 7 * uy - side * 4 * ux) for side in (1, -1)]
     numbers = (x1, y1, x2, y2, *wings[0], x2, y2, *wings[1])
     path = "M{:.1f} {:.1f}L{:.1f} {:.1f}M{:.1f} {:.1f}L{:.1f} {:.1f}L{:.1f} {:.1f}".format(*numbers)
-    return format_html('<path class="way-edge" d="{}"/><path class="way" d="{}"/>', path, path)
+    return f'<path class="way-edge" d="{path}"/><path class="way" d="{path}"/>'
 
 
 def _said(matrix: LoadedMatrix, positions: Mapping[Kind, Place | None]) -> str:
@@ -194,11 +188,20 @@ class _Scale:
     def y(self, level: int, score: int, matrix_id: int) -> float:
         """Inside its band by the score; in the middle where another matrix gave the score."""
         band = TOP + BAND * (len(self.levels) - 1 - self._band(level))
-        scores = sorted(cell.score for cell in self.matrix.grid.cells.values() if cell.level == level)
-        if matrix_id != self.matrix.id or not scores or scores[0] == scores[-1]:
+        least, most = self._scores.get(level, (0, 0))
+        if matrix_id != self.matrix.id or least == most:
             return band + BAND / 2
-        share = (min(max(score, scores[0]), scores[-1]) - scores[0]) / (scores[-1] - scores[0])
+        share = (min(max(score, least), most) - least) / (most - least)
         return band + BAND - MARGIN - share * (BAND - 2 * MARGIN)
+
+    @cached_property
+    def _scores(self) -> dict[int, tuple[int, int]]:
+        """The least and the greatest score of each level."""
+        found: dict[int, tuple[int, int]] = {}
+        for cell in self.matrix.grid.cells.values():
+            least, most = found.get(cell.level, (cell.score, cell.score))
+            found[cell.level] = min(least, cell.score), max(most, cell.score)
+        return found
 
     def _band(self, level: int) -> int:
         return sum(1 for each in self.levels if each < level)
@@ -230,49 +233,35 @@ def draw_steps(matrix: LoadedMatrix, assessments: Sequence[Assessment], now: dat
     )  # fmt: skip
 
 
-def _bands(scale: _Scale) -> SafeString:
-    return format_html_join(
-        "",
-        '<rect class="band fill-{}" x="{}" y="{}" width="{}" height="{}"/>'
-        '<text x="{}" y="{}" text-anchor="end">{} {}</text>',
-        (
-            (
-                level.tone, CHART_LEFT, TOP + BAND * row, WIDTH - CHART_LEFT - CHART_RIGHT, BAND - 1,
-                CHART_LEFT - 8, f"{TOP + BAND * row + BAND / 2 + 4:.0f}",
-                level.mark, *_wrapped(level.name, CHART_LEFT - 22, lines=1),
-            )
-            for row, level in enumerate(scale.matrix.worst_first)
-        ),
-    )  # fmt: skip
+def _bands(scale: _Scale) -> str:
+    size = f'width="{WIDTH - CHART_LEFT - CHART_RIGHT}" height="{BAND - 1}"'
+    parts = []
+    for row, level in enumerate(scale.matrix.worst_first):
+        top, (name,) = TOP + BAND * row, _wrapped(level.name, CHART_LEFT - 22, lines=1)
+        parts.append(f'<rect class="band fill-{level.tone}" x="{CHART_LEFT}" y="{top}" {size}/>')
+        parts.append(_label(CHART_LEFT - 8, top + BAND / 2 + 4, [f"{level.mark} {name}"], "end"))
+    return "".join(parts)
 
 
-def _days(scale: _Scale) -> SafeString:
+def _days(scale: _Scale) -> str:
     middle = scale.start + (scale.end - scale.start) / 2
     ticks = [(scale.start, "start"), (middle, "middle"), (scale.end, "end")]
-    return format_html_join(
-        "", '<text x="{}" y="{}" text-anchor="{}">{}</text>',
-        (
-            (f"{scale.x(at):.0f}", f"{scale.bottom + 15:.0f}", anchor, day(timezone.localtime(at)))
-            for at, anchor in ticks
-        ),
-    )  # fmt: skip
+    return "".join(_label(scale.x(at), scale.bottom + 15, [day(at)], anchor) for at, anchor in ticks)
 
 
-def _steps(kind: Kind, acts: Sequence[Assessment], scale: _Scale) -> SafeString:
+def _steps(kind: Kind, acts: Sequence[Assessment], scale: _Scale) -> str:
     points = [(scale.x(act.assessed_at), scale.y(act.level, act.score, act.matrix_id)) for act in acts]
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     path += "".join(f"H{x:.1f}V{y:.1f}" for x, y in points[1:]) + f"H{scale.x(scale.end):.1f}"
-    dots = format_html_join(
-        "", '<circle cx="{}" cy="{}" r="3.5"><title>{}</title></circle>',
-        (
-            (f"{x:.1f}", f"{y:.1f}", f"{day(act.assessed_at)}: {act.get_kind_display()} {act.score}")
-            for (x, y), act in zip(points, acts, strict=True)
-        ),
-    )  # fmt: skip
-    return format_html('<g class="series series-{}"><path d="{}"/>{}</g>', kind.value, path, dots)
+    dots = "".join(
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
+        f"<title>{day(act.assessed_at)}: {act.score}</title></circle>"
+        for (x, y), act in zip(points, acts, strict=True)
+    )
+    return f'<g class="series series-{kind.value}"><path d="{path}"/>{dots}</g>'
 
 
-def _names(series: Mapping[Kind, Sequence[Assessment]], scale: _Scale) -> list[SafeString]:
+def _names(series: Mapping[Kind, Sequence[Assessment]], scale: _Scale) -> list[str]:
     """Each kind's name at the end of its line, moved apart where lines end close together."""
     ends = sorted(
         (scale.y(acts[-1].level, acts[-1].score, acts[-1].matrix_id), kind)
@@ -282,10 +271,6 @@ def _names(series: Mapping[Kind, Sequence[Assessment]], scale: _Scale) -> list[S
     names, lowest = [], 0.0
     for y, kind in ends:
         lowest = max(y + 4, lowest + 14)
-        names.append(
-            format_html(
-                '<text class="name-{}" x="{}" y="{}">{}</text>',
-                kind.value, WIDTH - CHART_RIGHT + 6, f"{lowest:.0f}", conditional_escape(kind.label),
-            )
-        )  # fmt: skip
+        x, name = WIDTH - CHART_RIGHT + 6, escape(str(kind.label))
+        names.append(f'<text class="name-{kind.value}" x="{x}" y="{lowest:.0f}">{name}</text>')
     return names

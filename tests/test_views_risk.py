@@ -59,7 +59,7 @@ def test_risk_page_shows_statement_positions_and_facts(cast: Cast, risk: Risk) -
     html = page.content.decode()
     assert re.findall(r'class="mark mark-(\w+)"', html) == ["inherent", "residual"]
     assert html.count('class="way"') == 1
-    assert [each[2] for each in page.context["history"]] == ["Likely × Serious", "Almost certain × Major"]
+    assert [each.words for each in page.context["history"]] == ["Likely × Serious", "Almost certain × Major"]
     assert re.findall(r'class="series series-(\w+)"', html) == ["inherent", "residual"]
 
 

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.utils import timezone
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from risks import formatting
-from risks.enums import Frequency, Kind, MitigationState, State, Verb
+from risks.enums import Frequency, Kind, MitigationState, Origin, State, Verb
 from risks.models import AuditEvent, Indicator, Mitigation, Risk
 from risks.queries.matrix import LoadedMatrix
 
 LONGEST = 240
 """Characters of a text that are shown of it."""
+
+RECENT = timedelta(days=30)
 
 _ACTS = {
     ("risk", Verb.CREATED): gettext_lazy("logged this risk"),
@@ -42,6 +48,13 @@ class Change:
     before: str
     after: str
 
+    @property
+    def html(self) -> str:
+        before = f'<del dir="auto">{escape(self.before)}</del> → ' if self.before else ""
+        after = f'<ins dir="auto">{escape(self.after)}</ins>' if self.after else ""
+        after = after or f'<span class="muted">{escape(_("empty"))}</span>'
+        return f'<li><span class="muted">{escape(self.label)}:</span> {before}{after}</li>'
+
 
 @dataclass(frozen=True)
 class Line:
@@ -51,6 +64,29 @@ class Line:
     who: str
     act: str
     changes: list[Change]
+
+    @property
+    def html(self) -> SafeString:
+        """Written here, not by a template: there are twenty on a page."""
+        event, when = self.event, timezone.localtime(self.event.happened_at)
+        parts = [
+            f"<p><b>{escape(self.who)}</b> {escape(self.act)} "
+            f'<time class="muted" datetime="{when:%Y-%m-%dT%H:%M%z}" title="{formatting.moment(when)}">'
+            f"{_ago(when)}</time>"
+        ]
+        if event.origin not in (Origin.PERSON, Origin.DEMO):
+            parts.append(f' <span class="tag">{escape(Origin(event.origin).label)}</span>')
+        parts.append("</p>")
+        if event.reason:
+            parts.append(f'<blockquote dir="auto">{escape(event.reason)}</blockquote>')
+        if self.changes:
+            parts += ['<ul class="changes">', *(change.html for change in self.changes), "</ul>"]
+        return mark_safe("".join(parts))  # noqa: S308 - what people typed is escaped
+
+
+def _ago(when: datetime) -> str:
+    """Relative while that is easier to grasp than the day."""
+    return naturaltime(when) if timezone.now() - when < RECENT else formatting.day(when)
 
 
 def describe(events: Iterable[AuditEvent], matrix: LoadedMatrix) -> list[Line]:

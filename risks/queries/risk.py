@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from django.db import connection
-from django.db.models import Prefetch
+from django.db.models import Model, Prefetch
 
 from risks.enums import Kind
 from risks.models import (
@@ -18,6 +18,7 @@ from risks.models import (
     Assessment,
     AuditEvent,
     Category,
+    Mitigation,
     Risk,
     Team,
     Template,
@@ -25,9 +26,11 @@ from risks.models import (
     TemplateMitigation,
 )
 from risks.models.search import words
+from risks.queries.risk_list import people_by_id
 
 ASSESSMENTS_SHOWN = 100
 EVENTS_SHOWN = 20
+MITIGATIONS_SHOWN = 100
 _TERMS = 12
 """Words of a title that count; more say nothing more."""
 _CANDIDATES = 40
@@ -40,9 +43,9 @@ T = TypeVar("T")
 
 
 def read_assessments(risk: Risk) -> list[Assessment]:
-    """The newest assessments of all kinds with who made them, oldest first. One query."""
-    newest = Assessment.objects.filter(risk=risk).select_related("assessed_by")
-    return list(newest.order_by("-assessed_at", "-id")[:ASSESSMENTS_SHOWN])[::-1]
+    """The newest assessments of all kinds, oldest first. One query."""
+    newest = Assessment.objects.filter(risk=risk).order_by("-assessed_at", "-id")
+    return list(newest[:ASSESSMENTS_SHOWN])[::-1]
 
 
 def net_movement(assessments: Iterable[Assessment], since: datetime) -> int:
@@ -62,14 +65,29 @@ class Activity:
 def read_activity(risk: Risk, page: int) -> Activity:
     """One query."""
     first = (page - 1) * EVENTS_SHOWN
-    events = AuditEvent.objects.filter(risk=risk).select_related("actor").order_by("-happened_at", "-id")
+    events = AuditEvent.objects.filter(risk=risk).order_by("-happened_at", "-id")
     found = list(events[first : first + EVENTS_SHOWN + 1])
     return Activity(found[:EVENTS_SHOWN], page, len(found) > EVENTS_SHOWN)
 
 
 def running_acceptance(risk: Risk) -> Acceptance | None:
-    running = Acceptance.objects.filter(risk=risk, ended_at=None)
-    return running.select_related("approver", "accepted_by").first()
+    return Acceptance.objects.filter(risk=risk, ended_at=None).order_by("pk").first()
+
+
+def read_mitigations(risk: Risk) -> list[Mitigation]:
+    """The risk's mitigations, pending and late before the rest. One query."""
+    mitigations = list(Mitigation.objects.filter(risk=risk).late_first()[:MITIGATIONS_SHOWN])
+    for mitigation in mitigations:
+        mitigation.risk = risk
+    return mitigations
+
+
+def load_people(*named: tuple[Iterable[Model], str]) -> None:
+    """Fetch whom the rows name by a field, for all of them in one query: a join in each would cost more."""
+    pairs = [(row, name) for rows, name in named for row in rows]
+    people = people_by_id({pk for row, name in pairs if (pk := getattr(row, f"{name}_id"))})
+    for row, name in pairs:
+        setattr(row, name, people.get(getattr(row, f"{name}_id")))
 
 
 # --- titles alike

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from risks.enums import LEVEL_MARKS, Level
@@ -96,22 +97,16 @@ def team_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
 
 
 def get_risk_or_404(scope: Scope, code: str) -> Risk:
-    """The team's risk with this code, with what its page needs joined."""
-    risk = (
-        Risk.objects.filter(team=scope.team, code=code.upper())
-        .select_related("owner", "category", "subcategory", "template", "created_by")
-        .first()
-    )
-    if risk is None:
-        raise Http404
+    """The team's risk with this code, with its category and template joined."""
+    risks = Risk.objects.select_related("category", "subcategory", "template")
+    risk = get_object_or_404(risks, team=scope.team, code=code.upper())
     risk.register = scope.register_of(risk.register_id)
     return risk
 
 
 def get_mitigation_or_404(scope: Scope, pk: int) -> Mitigation:
-    mitigation = Mitigation.objects.filter(team=scope.team, pk=pk).select_related("risk", "owner").first()
-    if mitigation is None:
-        raise Http404
+    mitigations = Mitigation.objects.select_related("risk", "owner")
+    mitigation = get_object_or_404(mitigations, team=scope.team, pk=pk)
     mitigation.risk.register = scope.register_of(mitigation.register_id)
     return mitigation
 

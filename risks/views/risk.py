@@ -13,28 +13,33 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from risks import rules
 from risks.charts import draw_positions, draw_steps
-from risks.enums import Kind, State
+from risks.enums import BadWhen, Kind, State, Strategy
 from risks.exceptions import Conflict, Invalid
-from risks.formatting import loss
+from risks.formatting import day, level_badge, loss
 from risks.forms.intake import Draft, Intake, Suggestion, new_risk_draft, refill, typed_rows
 from risks.forms.risk import IndicatorForm, MoveForm, RiskUpdateForm, add_errors
 from risks.forms.scoring import KIND_INITIALS
-from risks.htmx import render_page
-from risks.models import Assessment, Indicator, Mitigation, Register, Risk
+from risks.htmx import render_page, requested_partial
+from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
 from risks.queries.activity import describe
 from risks.queries.matrix import LoadedMatrix
 from risks.queries.risk import (
+    Activity,
     categories_for,
     find_template,
+    load_people,
     net_movement,
     offered_templates,
     read_activity,
     read_assessments,
+    read_mitigations,
     running_acceptance,
     similar_risks,
     suggest_templates,
@@ -46,7 +51,6 @@ from risks.services.risk import delete_risk, move_risk, update_risk
 from risks.views.access import Scope, get_risk_or_404, team_view
 from risks.views.dialog import render_act
 
-MITIGATIONS_SHOWN = 100
 MOVEMENT = timedelta(days=30)
 LAST_REGISTER = "last_register"
 
@@ -61,14 +65,12 @@ def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
     matrix = scope.matrix_of(risk.register_id)
     partials = {"risk-page": "risks/risk/_detail.html", "activity": "risks/risk/_activity.html"}
     activity = read_activity(risk, _page(request))
-    context: dict[str, Any] = {
-        "risk": risk,
-        "activity": activity,
-        "lines": describe(activity.events, matrix),
-    }
-    htmx = getattr(request, "htmx", None)
-    if not (htmx and htmx.target == "activity"):
-        context |= _detail(scope, risk, matrix)
+    context: dict[str, Any] = {"risk": risk, "activity": activity}
+    if requested_partial(request, partials) == partials["activity"]:
+        load_people((activity.events, "actor"))
+    else:
+        context |= _detail(scope, risk, matrix, activity)
+    context["lines"] = describe(activity.events, matrix)
     return render_page(request, "risks/risk/detail.html", context, partials=partials)
 
 
@@ -100,27 +102,30 @@ class Step:
     why: str
 
 
-def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix) -> dict[str, Any]:
+def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) -> dict[str, Any]:
     now = timezone.now()
     assessments = read_assessments(risk)
     positions = {kind: risk.position(kind) for kind in Kind}
-    mitigations = list(
-        Mitigation.objects.filter(risk=risk).select_related("owner").late_first()[:MITIGATIONS_SHOWN]
-    )
-    for mitigation in mitigations:
-        mitigation.risk = risk
+    mitigations = read_mitigations(risk)
+    acceptance = running_acceptance(risk) if risk.state == State.ACCEPTED else None
+    load_people(
+        ([risk], "owner"), ([risk], "created_by"), (activity.events, "actor"), (assessments, "assessed_by"),
+        (mitigations, "owner"), ([acceptance] if acceptance else [], "approver"),
+    )  # fmt: skip
     movement = net_movement(assessments, now - MOVEMENT)
     return {
         "matrix": matrix,
         "standings": [_standing(scope, risk, matrix, kind) for kind in Kind],
         "positions": draw_positions(matrix, positions, {k: str(v) for k, v in KIND_INITIALS.items()}),
         "steps_chart": draw_steps(matrix, assessments, now),
-        "history": [_history_row(each, matrix) for each in reversed(assessments)],
+        "history": [_scoring(each, matrix) for each in reversed(assessments)],
         "movement": (movement > 0) - (movement < 0),
         "mitigations": mitigations,
-        "indicators": list(Indicator.objects.filter(risk=risk).order_by("position", "id")),
-        "acceptance": running_acceptance(risk) if risk.state == State.ACCEPTED else None,
+        "indicators": [_watched(scope, risk, each) for each in risk.indicators.order_by("position", "id")],
+        "acceptance": acceptance,
         "moves": [_step(scope, risk, move) for move in rules.moves_from(risk.state)],
+        "state": State(risk.state).label,
+        "strategy": Strategy(risk.strategy).label if risk.strategy else "",
         "loss": loss(risk.expected_loss, risk.register.budget_amount, risk.register.currency),
         "why_not_edit": rules.reason_against(rules.check_can_edit_risk, scope.actor, risk),
     }
@@ -146,10 +151,46 @@ def _standing(scope: Scope, risk: Risk, matrix: LoadedMatrix, kind: Kind) -> Sta
     )
 
 
-def _history_row(assessment: Assessment, matrix: LoadedMatrix) -> tuple[Assessment, Any, str]:
+@dataclass(frozen=True)
+class Scoring:
+    """An assessment of the history as a row of its table."""
+
+    assessment: Assessment
+    level: Any
+    words: str
+
+    @property
+    def html(self) -> SafeString:
+        act = self.assessment
+        badge = level_badge(self.level, act.score) if self.level else act.score
+        return mark_safe(  # noqa: S308 - what people typed is escaped
+            f"<tr><td>{day(act.assessed_at)}</td><td>{Kind(act.kind).label}</td><td>{badge}</td>"
+            f"<td>{escape(self.words)}</td><td>{escape(act.assessed_by or '')}</td>"
+            f'<td dir="auto">{escape(act.reason)}</td></tr>'
+        )
+
+
+def _scoring(assessment: Assessment, matrix: LoadedMatrix) -> Scoring:
     place = (assessment.probability, assessment.impact)
     words = _words(matrix, place) if assessment.matrix_id == matrix.id else f"{place[0]} × {place[1]}"
-    return assessment, matrix.levels.get(assessment.level), words
+    return Scoring(assessment, matrix.levels.get(assessment.level), words)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An indicator with its numbers as they are written; `url` changes it."""
+
+    indicator: Indicator
+    url: str
+    direction: str
+    amber: str
+    red: str
+
+
+def _watched(scope: Scope, risk: Risk, indicator: Indicator) -> Watched:
+    url = reverse("risks:indicator-update", args=[scope.team.slug, risk.code, indicator.pk])
+    numbers = (f"{value:.10g} {indicator.unit}".strip() for value in (indicator.amber, indicator.red))
+    return Watched(indicator, url, str(BadWhen(indicator.bad_when).label), *numbers)
 
 
 def _step(scope: Scope, risk: Risk, move: Move) -> Step:
