@@ -114,6 +114,7 @@ class ListTable(django_tables2.Table):
     page_sizes: ClassVar[tuple[str, ...]] = ("25", "50", "100")
     page_size: ClassVar[str] = "50"
     densities: ClassVar[tuple[str, ...]] = ("comfortable", "compact")
+    counted: int | None = None  # how many rows there are, where somebody knows it cheaper than by counting
     default_sort: ClassVar[str]
     default_columns: ClassVar[tuple[str, ...]]
     required_columns: ClassVar[tuple[str, ...]] = ()
@@ -168,8 +169,10 @@ class ListTable(django_tables2.Table):
     @cached_property
     def current_page(self) -> Page[Any]:
         """The page asked for; the last one if it lies beyond the end."""
-        keys = self.data.data.values_list("pk", flat=True)
-        return Paginator(keys, int(self.per_page_choice)).get_page(self.address.params.get("page"))
+        paginator = Paginator(self.data.data.values_list("pk", flat=True), int(self.per_page_choice))
+        if self.counted is not None:
+            paginator.count = self.counted  # type: ignore[misc]  # a cached property
+        return paginator.get_page(self.address.params.get("page"))
 
     @property
     def total(self) -> int:

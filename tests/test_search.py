@@ -1,12 +1,15 @@
 """Full-text search: the same answers from both databases, and no input that breaks it."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from risks.models import Risk
-from risks.models.search import search_risks, words
+from risks.models import Register, Risk
+from risks.models.search import count_risks, search_risks, words
 from risks.services.search import rebuild_index
+from tests.cast import Cast
 
 RISKS = {
     "noise": {"title_en": "Street noise ruins recognition", "title_zh": "街道噪声影响识别率"},
@@ -180,3 +183,16 @@ def test_rebuild_index_finds_what_was_written_past_the_services(cast, make_risk)
     assert list(search_risks(Risk.objects.all(), "hum")) == [risk]
     assert list(search_risks(Risk.objects.all(), "echo")) == []
     assert list(search_risks(Risk.objects.all(), "OTHER-1")) == [cast.other_risk]
+
+
+@pytest.mark.parametrize("text", ["hum", "echo", "VOICE-1", "回声", "“", "", "hum echo"])
+def test_count_from_the_index_is_the_count_of_what_is_found(
+    cast: Cast, register: Register, make_risk: Callable[..., Risk], text: str
+) -> None:
+    make_risk(title_en="Echo in the hall")
+    make_risk(title_en="Hum and echo", title_zh="回声过大")
+    risks = Risk.objects.all()
+    in_team = search_risks(risks.filter(team=cast.team), text).count() if text else 0
+    assert count_risks(text, team_id=cast.team.pk) == in_team
+    in_register = search_risks(risks.filter(register=cast.other_register), text).count() if text else 0
+    assert count_risks(text, team_id=cast.other_team.pk, register_id=cast.other_register.pk) == in_register

@@ -4,10 +4,10 @@ from django.db import migrations
 
 CREATE = {
     "sqlite": [
-        "CREATE VIRTUAL TABLE risks_search USING fts5(body, tokenize = 'unicode61 remove_diacritics 0')",
+        "CREATE VIRTUAL TABLE risks_search USING fts5(scope, body, tokenize = 'unicode61 remove_diacritics 0')",
     ],
     "postgresql": [
-        "CREATE TABLE risks_search (id bigint PRIMARY KEY, body tsvector NOT NULL)",
+        "CREATE TABLE risks_search (id bigint PRIMARY KEY, team_id bigint NOT NULL, register_id bigint NOT NULL, body tsvector NOT NULL)",
         "CREATE INDEX risks_search_body ON risks_search USING gin (body)",
     ],
 }

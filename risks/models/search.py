@@ -26,14 +26,19 @@ def words(text: str) -> list[str]:
 
 def index_risks(risks: Iterable[Risk]) -> None:
     """Write the index rows of saved risks, replacing older ones."""
-    rows = [(risk.pk, " ".join(words(" ".join(getattr(risk, name) for name in TEXTS)))) for risk in risks]
+    rows = [
+        (risk.pk, risk.team_id, risk.register_id, " ".join(words(" ".join(getattr(risk, n) for n in TEXTS))))
+        for risk in risks
+    ]
     if connection.vendor == "postgresql":
         sql = (
-            "INSERT INTO risks_search (id, body) VALUES (%s, to_tsvector('simple', %s)) "
+            "INSERT INTO risks_search (id, team_id, register_id, body) "
+            "VALUES (%s, %s, %s, to_tsvector('simple', %s)) "
             "ON CONFLICT (id) DO UPDATE SET body = excluded.body"
         )
     else:
-        sql = "INSERT OR REPLACE INTO risks_search (rowid, body) VALUES (%s, %s)"
+        sql = "INSERT OR REPLACE INTO risks_search (rowid, scope, body) VALUES (%s, %s, %s)"
+        rows = [(pk, f"t{team} r{register}", body) for pk, team, register, body in rows]  # type: ignore[misc]
     with connection.cursor() as cursor:
         cursor.executemany(sql, rows)
 
@@ -54,13 +59,39 @@ def clear_index() -> None:
 
 def search_risks(risks: RiskQuerySet, text: str) -> RiskQuerySet:
     """Those of `risks` that hold all terms of `text`; the last word of a term may be its beginning only."""
-    terms = [found for found in (words(term) for term in text.split()) if found]
+    terms = _terms(text)
     if not terms:
         return risks.none() if text.strip() else risks
     if connection.vendor == "postgresql":
         sql = "SELECT id FROM risks_search WHERE body @@ to_tsquery('simple', %s)"
-        query = " & ".join("(" + " <-> ".join([*term[:-1], term[-1] + ":*"]) + ")" for term in terms)
     else:
         sql = "SELECT rowid FROM risks_search WHERE risks_search MATCH %s"
-        query = " ".join('"' + " ".join(term) + '"*' for term in terms)
-    return risks.filter(pk__in=RawSQL(sql, [query]))  # noqa: S611 - the text is bound, and only words
+    return risks.filter(pk__in=RawSQL(sql, [_query(terms)]))  # noqa: S611  # nosec B611 - bound, and only words
+
+
+def count_risks(text: str, *, team_id: int, register_id: int | None = None) -> int:
+    """How many risks of the team, or of one of its registers, `search_risks` finds: from the index alone."""
+    terms = _terms(text)
+    if not terms:
+        return 0
+    name, value = ("team_id", team_id) if register_id is None else ("register_id", register_id)
+    if connection.vendor == "postgresql":
+        sql = "SELECT count(*) FROM risks_search WHERE body @@ to_tsquery('simple', %s) AND "
+        sql, params = sql + name + " = %s", [_query(terms), value]
+    else:
+        sql = "SELECT count(*) FROM risks_search WHERE risks_search MATCH %s"
+        params = [f'scope : "{name[0]}{value}" AND ({_query(terms)})']
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.fetchone()[0])
+
+
+def _terms(text: str) -> list[list[str]]:
+    return [found for found in (words(term) for term in text.split()) if found]
+
+
+def _query(terms: list[list[str]]) -> str:
+    """The terms in the language of the database's index: words only, nothing that means more there."""
+    if connection.vendor == "postgresql":
+        return " & ".join("(" + " <-> ".join([*term[:-1], term[-1] + ":*"]) + ")" for term in terms)
+    return " AND ".join('body : "' + " ".join(term) + '"*' for term in terms)

@@ -16,7 +16,7 @@ BATCH = 500
 def rebuild_index() -> int:
     """Write the whole index anew from the risks; returns how many there are."""
     clear_index()
-    risks = Risk.objects.only(*TEXTS).order_by("pk").iterator(chunk_size=BATCH)
+    risks = Risk.objects.only("team_id", "register_id", *TEXTS).order_by("pk").iterator(chunk_size=BATCH)
     count = 0
     while batch := list(islice(risks, BATCH)):
         index_risks(batch)

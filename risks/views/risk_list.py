@@ -36,6 +36,7 @@ from risks.forms.risk_list import (
 )
 from risks.htmx import render_page
 from risks.models import Risk, SavedView
+from risks.models.search import count_risks
 from risks.queries.risk_list import Options, load_options
 from risks.services.export import record_export
 from risks.services.risk import bulk_update_risks, move_risk, update_risk
@@ -84,6 +85,11 @@ def read_list(request: HttpRequest, scope: Scope) -> RiskList:
     table = RiskTable(
         risks.qs, address=address, actor=scope.actor, registers=registers, options=options, today=today
     )
+    if set(risks.filters) == {"q"} and not risks.problems and not table.errors:
+        register = scope.register
+        table.counted = count_risks(
+            risks.form.cleaned_data["q"], team_id=scope.team.pk, register_id=register.pk if register else None
+        )
     return RiskList(scope, address, options, risks, table)
 
 
