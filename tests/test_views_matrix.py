@@ -55,7 +55,7 @@ def test_matrix_links_lead_to_lists_of_as_many(cast, make_risk):
         link.replace("&amp;", "&") for link in re.findall(r'href="(/t/acme/risks/\?[^"]*kind=[^"]*)"', page)
     ]
     assert [client.get(link).context["table"].total for link in links] == [2, 1]
-    assert links[0] == "/t/acme/risks/?register=VOICE&kind=residual&probability=4&impact=3&state=active"
+    assert links[0] == "/t/acme/risks/?register=VOICE&kind=residual&state=active&probability=4&impact=3"
 
 
 def test_matrix_cell_with_many_names_six_and_leads_to_all(cast, make_risk):
@@ -77,7 +77,7 @@ def test_matrix_narrowed_by_category_and_owner(cast, make_risk):
     assert cells(client.get(URL + "?owner=me"))[4, 3] == (1, ["VOICE-3"])
     assert cells(client.get(URL + "?owner=me&category=technical")) == {}
     page = client.get(URL + "?owner=me").content.decode()
-    assert "owner=me&amp;kind=residual&amp;probability=4" in page
+    assert "owner=me&amp;kind=residual&amp;state=active&amp;probability=4" in page
 
 
 def test_matrix_chips_can_be_dragged_by_those_who_may_score(cast, make_risk):
@@ -211,7 +211,7 @@ def test_matrix_of_registers_with_different_matrices_draws_each(cast, make_risk,
     assert cells(response, 0) == {(3, 3): (1, ["SMALL-1"])}
     assert cells(response, 1) == {(4, 3): (1, ["VOICE-1"])}
     assert "The registers use different matrices" in response.content.decode()
-    assert "register=SMALL&amp;kind=residual&amp;probability=3" in response.content.decode()
+    assert "register=SMALL&amp;kind=residual&amp;state=active&amp;probability=3" in response.content.decode()
 
 
 def test_matrix_without_a_register_offers_the_first_step(cast):

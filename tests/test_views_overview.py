@@ -111,8 +111,8 @@ def test_overview_long_work_shows_five_and_counts_the_others(cast, make_risk, to
 
 
 def test_overview_top_begins_with_the_worst(cast, many):
-    top = cast.client_for(cast.reader).get(URL).context["top"]
-    assert [risk.title for risk, _level, _url in top] == ["Worse", "Late", "High", "Accepted", "Better"]
+    top = cast.client_for(cast.reader).get(URL).context["found"].top
+    assert [risk.title for risk in top] == ["Worse", "Late", "High", "Accepted", "Better"]
 
 
 def test_overview_latest_changes_say_what_why_and_who(cast, many):

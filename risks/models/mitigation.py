@@ -88,7 +88,9 @@ class Mitigation(models.Model):
         verbose_name_plural = _("mitigations")
         ordering = ["risk", "id"]
         indexes = [
-            models.Index(fields=["team", "-pending", "due_order", "id"], name="risks_mitigation_team_late"),
+            models.Index(
+                fields=["team", "-pending", "due_order", "id", "register"], name="risks_mitigation_team_late"
+            ),
             models.Index(fields=["register", "-pending", "due_order", "id"], name="risks_mitigation_late"),
             models.Index(fields=["team", "state", "kind"], name="risks_mitigation_state"),
             models.Index(

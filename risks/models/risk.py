@@ -135,13 +135,13 @@ class Risk(models.Model):
             models.Index(
                 "register", F("residual_rank").desc(), F("id").desc(), name="risks_risk_register_rank"
             ),
-            models.Index(fields=["team", "active", "next_review_date"], name="risks_risk_review"),
+            models.Index(fields=["team", "active", "next_review_date", "register"], name="risks_risk_review"),
             models.Index(
                 fields=["team", "active", "owner", "next_review_date", "residual_rank", "register"],
                 name="risks_risk_owner",
             ),
             models.Index(fields=["team", "category", "active"], name="risks_risk_category"),
-            models.Index(fields=["team", "state", "residual_rank"], name="risks_risk_state"),
+            models.Index(fields=["team", "state", "residual_rank", "register"], name="risks_risk_state"),
             # Orders of the list; each reads its first page without sorting.
             models.Index(fields=["team", "title_en", "title_zh", "id"], name="risks_risk_title_en"),
             models.Index(fields=["team", "title_zh", "title_en", "id"], name="risks_risk_title_zh"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from html import escape
 from urllib.parse import urlencode
 
@@ -210,36 +210,53 @@ def build_boards(
     `risks` with their cells become chips; the first few of each cell, in the order given. The past has no
     lists behind its cells, for the list shows today.
     """
-    users: defaultdict[int, list[Register]] = defaultdict(list)
+    users: dict[int, list[Register]] = {}
     for register in scope.shown_registers:
-        users[register.matrix_id].append(register)
-    held: defaultdict[tuple[int, Place], list[Shown]] = defaultdict(list)
-    for risk, place in risks:
-        cell = held[scope.register_of(risk.register_id).matrix_id, place]
-        if len(cell) < FIRST:
-            cell.append(risk)
-    why_not = (lambda _risk: _("The past is not changed.")) if is_past else why_not_assess(scope)
-    chip = partial(_chip, reverse("risks:risk-list", args=[scope.team.slug]), why_not)
+        users.setdefault(register.matrix_id, []).append(register)
+    chips = _chips(scope, risks, is_past)
     boards = []
     for matrix_id, registers in users.items():
         matrix = load_matrix(registers[0].matrix)
         cells: Counter[Place] = Counter()
         for register in registers:
             cells.update(counts[register.pk].cells)
-        # A list can be narrowed to one register or none: with several matrices a cell has no list of its own.
-        listed = None if is_past or (len(users) > 1 and len(registers) > 1) else links
-        if listed and len(users) > 1:
-            listed = ListLinks(links.path, {**links.kept, "register": registers[0].key})
-        rows = []
-        for step, row in matrix.rows:
-            drawn = []
-            for cell in row:
-                place = (cell.probability, cell.impact)
-                chips = [chip(risk) for risk in held.get((matrix_id, place), ())]
-                drawn.append(_board_cell(matrix, step, cell, cells[place], chips, kind, listed))
-            rows.append((Head(step, share_range(step.low, step.high)), drawn))
+        listed = "" if is_past else _cell_list(links, kind, registers, alone=len(users) == 1)
+        rows = [
+            (
+                Head(step, share_range(step.low, step.high)),
+                [_board_cell(matrix, step, cell, cells, chips.get(matrix_id, {}), listed) for cell in row],
+            )
+            for step, row in matrix.rows
+        ]
         boards.append(Board(matrix, registers, rows, _columns(matrix, registers)))
     return boards
+
+
+def _chips(
+    scope: Scope, risks: Iterable[tuple[Shown, Place]], is_past: bool
+) -> dict[int, dict[Place, list[Chip]]]:
+    """By matrix and cell."""
+    path = reverse("risks:risk-list", args=[scope.team.slug])
+    why_not = (lambda _risk: _("The past is not changed.")) if is_past else why_not_assess(scope)
+    matrices = {register.pk: register.matrix_id for register in scope.registers}
+    found: dict[int, dict[Place, list[Chip]]] = {}
+    for risk, place in risks:
+        chips = found.setdefault(matrices[risk.register_id], {}).setdefault(place, [])
+        if len(chips) < FIRST:
+            chips.append(Chip(risk.code, risk.title, f"{path}{risk.code}/", risk.rank, why_not(risk)))
+    return found
+
+
+def _cell_list(links: ListLinks, kind: Kind, registers: Sequence[Register], *, alone: bool) -> str:
+    """Address of the list behind a board's cells, but for the cell; empty if there is no such list.
+
+    A list can be narrowed to one register or none, so a board beside others needs to be of one register.
+    """
+    if alone:
+        return links.url(kind=kind.value, state="active")
+    if len(registers) == 1:
+        return links.url(register=registers[0].key, kind=kind.value, state="active")
+    return ""
 
 
 def _columns(matrix: LoadedMatrix, registers: Sequence[Register]) -> list[Head]:
@@ -252,21 +269,14 @@ def _board_cell(
     matrix: LoadedMatrix,
     probability: MatrixStep,
     cell: Cell,
-    count: int,
-    chips: list[Chip],
-    kind: Kind,
-    links: ListLinks | None,
+    counts: Counter[Place],
+    chips: Mapping[Place, list[Chip]],
+    listed: str,
 ) -> BoardCell:
-    level = matrix.level(cell.level)
+    level, place = matrix.level(cell.level), (cell.probability, cell.impact)
     label = f"{probability.name} × {matrix.impacts[cell.impact - 1].name}: {level.name} {cell.score}"
-    url = ""
-    if count and links:
-        url = links.url(kind=kind.value, probability=cell.probability, impact=cell.impact, state="active")
-    return BoardCell(cell, level, label, count, url, chips)
-
-
-def _chip(path: str, why_not: Callable[[Shown], str], risk: Shown) -> Chip:
-    return Chip(risk.code, risk.title, f"{path}{risk.code}/", risk.rank, why_not(risk))
+    url = f"{listed}&probability={place[0]}&impact={place[1]}" if listed and counts[place] else ""
+    return BoardCell(cell, level, label, counts[place], url, chips.get(place, ()))
 
 
 def why_not_assess(scope: Scope) -> Callable[[Shown], str]:

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from risks import rules
+from risks import formatting, rules
 from risks.enums import Kind, Level, Moved, State
-from risks.formatting import money
 from risks.htmx import render_page
 from risks.models import MatrixLevel
 from risks.queries.heat_map import RegisterCounts
 from risks.queries.matrix import load_matrix
-from risks.queries.overview import Asked, MoveRow, Overview, ScoringRow, Trend, Work, read_overview
+from risks.queries.overview import Asked, MoveRow, Overview, RiskRow, ScoringRow, Trend, Work, read_overview
 from risks.views.access import Scope, team_view
 from risks.views.account import LAST_TEAM
 from risks.views.boards import ListLinks, build_boards
@@ -118,7 +120,7 @@ def expected_losses(scope: Scope, counts: Mapping[int, RegisterCounts]) -> list[
     for register in scope.shown_registers:
         if register.budget_amount is not None:
             sums[register.currency] += float(register.budget_amount) * counts[register.pk].expected_loss
-    return [money(amount, currency) for currency, amount in sums.items() if amount]
+    return [formatting.money(amount, currency) for currency, amount in sums.items() if amount]
 
 
 # --- work
@@ -131,6 +133,19 @@ class Task:
     url: str
     day: date | None = None
     is_late: bool = False
+
+    @property
+    def html(self) -> SafeString:
+        css = "when late" if self.is_late else "when"
+        when = format_html(' <span class="{}">{}</span>', css, formatting.day(self.day)) if self.day else ""
+        return _row(self.code, self.title, self.url, when)
+
+
+def _row(code: str, title: SafeString | str, url: str, rest: SafeString | str = "") -> SafeString:
+    """A line of a list that leads to a risk or mitigation; written here, as the page has fifty of them."""
+    return format_html(
+        '<a href="{}"><span class="code">{}</span> <span class="what">{}</span>{}</a>', url, code, title, rest
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +188,14 @@ def _work(scope: Scope, found: Overview, links: ListLinks, today: date) -> Itera
     yield group(_("Drafts to confirm"), found.waiting, links.url(state="draft"))
 
 
+def _top_row(scope: Scope, risk: RiskRow, path: str) -> SafeString:
+    level = scope.matrix_of(risk.register_id).level(risk.level or 1)
+    title = format_html('{}<small class="muted">{}</small>', risk.title, risk.owner)
+    return _row(
+        risk.code, title, f"{path}{risk.code}/", format_html(" {}", formatting.level_badge(level, risk.score))
+    )
+
+
 # --- changes
 
 
@@ -186,7 +209,20 @@ class Act:
     direction: str  # up, down or empty
     reason: str
     by: str
-    at: object
+    at: datetime
+
+    @property
+    def html(self) -> SafeString:
+        arrow = {"up": "↑", "down": "↓"}.get(self.direction, "")
+        if arrow:
+            arrow = format_html('<span class="move-{}" aria-hidden="true">{}</span> ', self.direction, arrow)
+        reason = f" · {Truncator(self.reason).chars(160)}" if self.reason else ""
+        return format_html(
+            '{}<p>{}{} → <b>{}</b>{} <span class="muted">{},'
+            ' <time datetime="{}" title="{}">{}</time></span></p>',
+            _row(self.code, self.title, self.url), arrow, self.before, self.after, reason, self.by,
+            self.at.isoformat(timespec="minutes"), formatting.moment(self.at), formatting.day(self.at),
+        )  # fmt: skip
 
 
 def _act(scope: Scope, act: ScoringRow | MoveRow, path: str) -> Act:
@@ -237,12 +273,11 @@ class TrendChart:
     totals: Sequence[int]
 
     @property
-    def rows(self) -> list[tuple[date, list[int], int]]:
-        """By month: the count of each band, and their sum."""
-        columns = [band.counts for band in self.bands]
+    def rows(self) -> list[tuple[date, list[str]]]:
+        """By month: the count of each band, then their sum."""
+        columns = [*(band.counts for band in self.bands), self.totals]
         return [
-            (month, [counts[index] for counts in columns], self.totals[index])
-            for index, month in enumerate(self.months)
+            (month, [str(counts[index]) for counts in columns]) for index, month in enumerate(self.months)
         ]
 
 
