@@ -69,7 +69,9 @@ def clean_environment(settings: Mapping[str, str] | None = None) -> dict[str, st
     make them use another project, another interpreter or another database."""
     foreign = ("RISKREG_", "DATABASE_URL", "DJANGO_", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    # pip trusts the machine's certificates, and so must uv; the name of the variable depends on its version.
     own = {"UV_PYTHON_DOWNLOADS": "never", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}
+    own |= {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}
     return kept | own | {"DJANGO_SETTINGS_MODULE": "riskreg.settings"} | dict(settings or {})
 
 
