@@ -138,23 +138,23 @@ def similar_risks(team: Team, title: str, limit: int = 5) -> list[Risk]:
 
 
 def _matching(team: Team, terms: Sequence[str]) -> list[int]:
-    """Ids of the risks that hold any of the terms, best first by the index's own ranking."""
+    """Ids of the team's risks that hold any of the terms, best first by the index's own ranking."""
     if connection.vendor == "postgresql":
         query = " | ".join(f"({' <-> '.join(words(term))}:*)" for term in terms)
         sql = (
-            "SELECT r.id FROM risks_search s JOIN risks_risk r ON r.id = s.id, "
-            "to_tsquery('simple', %s) AS query "
-            "WHERE s.body @@ query AND r.team_id = %s "
-            "ORDER BY ts_rank(s.body, query) DESC, r.id DESC LIMIT %s"
+            "SELECT id FROM risks_search, to_tsquery('simple', %s) AS query "
+            "WHERE body @@ query AND team_id = %s ORDER BY ts_rank(body, query) DESC, id DESC LIMIT %s"
         )
+        params = [query, team.pk, _CANDIDATES]
     else:
         query = " OR ".join(f'"{" ".join(words(term))}"*' for term in terms)
         sql = (
-            "SELECT r.id FROM risks_search CROSS JOIN risks_risk r ON r.id = risks_search.rowid "
-            "WHERE risks_search MATCH %s AND r.team_id = %s ORDER BY bm25(risks_search), r.id DESC LIMIT %s"
+            "SELECT rowid FROM risks_search WHERE risks_search MATCH %s "
+            "ORDER BY bm25(risks_search, 0.0, 1.0), rowid DESC LIMIT %s"
         )
+        params = [f'scope : "t{team.pk}" AND body : ({query})', _CANDIDATES]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [query, team.pk, _CANDIDATES])
+        cursor.execute(sql, params)
         return [pk for (pk,) in cursor.fetchall()]
 
 
