@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+import datetime
 
 from django import forms
 from django.http import QueryDict
@@ -30,7 +30,7 @@ class MatrixForm(Form):
         widget=forms.CheckboxInput(attrs={"value": "1"}),
     )
 
-    def __init__(self, data: QueryDict, *, options: Options, user: User, today: date) -> None:
+    def __init__(self, data: QueryDict, *, options: Options, user: User, today: datetime.date) -> None:
         super().__init__(data, auto_id="matrix-%s")
         self.options, self.user, self.today = options, user, today
         categories: forms.ChoiceField = self.fields["category"]  # type: ignore[assignment]
@@ -48,8 +48,8 @@ class MatrixForm(Form):
     def clean_kind(self) -> Kind:
         return Kind(self.cleaned_data["kind"] or Kind.RESIDUAL)
 
-    def clean_date(self) -> date | None:
-        day: date | None = self.cleaned_data["date"]
+    def clean_date(self) -> datetime.date | None:
+        day: datetime.date | None = self.cleaned_data["date"]
         if day and day > self.today:
             raise forms.ValidationError(_("Choose a day that is over."))
         return day if day != self.today else None

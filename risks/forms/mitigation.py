@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from risks.enums import MitigationState
 from risks.forms.renderer import Form, StyledMixin
-from risks.forms.risk import add_errors, at_fields
+from risks.forms.risk import at_fields
 from risks.models import Mitigation, Register, User
 from risks.models.translated import record_language
 from risks.services.mitigation import EDITABLE_FIELDS
@@ -27,7 +27,7 @@ def _fields_of_constraints() -> dict[str, str]:
     }
 
 
-class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class MitigationForm(StyledMixin, forms.ModelForm):
     """A new mitigation, or changes to one; then it knows the version that it shows."""
 
     version = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0)
@@ -46,7 +46,8 @@ class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  #
         }
 
     def __init__(self, *args: Any, register: Register, **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="mitigation-%s", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.auto_id = "mitigation-%s"
         self.stored: dict[str, str] = {}
         owner: forms.ModelChoiceField = self.fields["owner"]  # type: ignore[assignment]
         wanted = Q(memberships__team=register.team_id, is_active=True) | Q(pk=self.instance.owner_id)
@@ -88,7 +89,8 @@ class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  #
 
     def _update_errors(self, errors: ValidationError) -> None:
         """What the model and its constraints refuse, beside the field at fault."""
-        super()._update_errors(at_fields(errors, Mitigation, _fields_of_constraints()))
+        placed = at_fields(errors, Mitigation, _fields_of_constraints())
+        super()._update_errors(placed)  # type: ignore[misc]  # django-stubs does not know it
 
     def values(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in EDITABLE_FIELDS}
@@ -101,8 +103,7 @@ class MitigationForm(StyledMixin, forms.ModelForm):  # type: ignore[type-arg]  #
             for name in EDITABLE_FIELDS
             if getattr(current, name) != self.cleaned_data[name]
         }
-        self.data = self.data.copy()
-        self.data["version"] = str(current.version)
+        self.data = {name: self.data[name] for name in self.data} | {"version": str(current.version)}
 
 
 def _as_text(mitigation: Mitigation, name: str) -> str:

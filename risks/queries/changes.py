@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
@@ -43,7 +44,7 @@ def moved_risks(
     return risks.filter(pk__in=moved.values("risk"))
 
 
-def net_movement(registers: Sequence[Register], since: datetime) -> QuerySet[Assessment, dict[str, int]]:
+def net_movement(registers: Sequence[Register], since: datetime) -> Any:
     """Rows {risk: id, net: change of its residual rank since the moment}, of risks scored since."""
     return scorings_since(registers, since).values("risk").annotate(net=Sum("delta")).order_by()
 

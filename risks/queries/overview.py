@@ -190,7 +190,7 @@ def read_overview(asked: Asked) -> Overview:
             Moved.UP: numbers["up"],
             Moved.DOWN: numbers["down"],
         },
-        acts=sorted([*_load_scorings(ids), *_load_moves(ids)], key=lambda act: act.at, reverse=True)[:ACTS],
+        acts=_load_acts(ids),
         trend=read_trend(asked.registers, asked.today),
     )
 
@@ -305,6 +305,12 @@ def _load_mitigations(ids: Ids) -> dict[int, MitigationRow]:
 
 
 _ACT = ("register_id", "risk__code", "risk__title_en", "risk__title_zh", "reason_en", "reason_zh")
+
+
+def _load_acts(ids: Ids) -> list[ScoringRow | MoveRow]:
+    """The newest first."""
+    acts: list[ScoringRow | MoveRow] = [*_load_scorings(ids), *_load_moves(ids)]
+    return sorted(acts, key=lambda act: act.at, reverse=True)[:ACTS]
 
 
 def _load_scorings(ids: Ids) -> list[ScoringRow]:

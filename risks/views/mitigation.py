@@ -27,6 +27,7 @@ from risks.forms.mitigation import MitigationForm, StateForm
 from risks.forms.risk import add_errors
 from risks.htmx import render_page, requested_partial
 from risks.models import Mitigation, Risk, User
+from risks.models.mitigation import MitigationQuerySet
 from risks.queries.mitigation import Column, owners_load, read_board
 from risks.services.mitigation import add_mitigation, delete_mitigation, update_mitigation
 from risks.tables import Address, MitigationTable
@@ -61,7 +62,8 @@ def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     if view not in VIEWS:
         problems.append((_("View"), _("“%(value)s” is not one of the choices.") % {"value": view[:50]}))
     by_id = {person.pk: person for person in people}
-    columns = _columns(request, scope, found, table) if view == "board" and not problems else []
+    mitigations: Any = found.qs
+    columns = _columns(request, scope, mitigations, table) if view == "board" and not problems else []
     context = {
         "table": table,
         "words": found.data.get("q", ""),
@@ -153,11 +155,13 @@ class Cards:
         )  # fmt: skip
 
 
-def _columns(request: HttpRequest, scope: Scope, found: MitigationFilter, table: MitigationTable) -> Columns:
+def _columns(
+    request: HttpRequest, scope: Scope, found: MitigationQuerySet, table: MitigationTable
+) -> Columns:
     """Each column with its cards."""
     cards = Cards(request, scope, table)
     columns = []
-    for column in read_board(found.qs, table.today):
+    for column in read_board(found, table.today):
         options = format_html_join(
             "",
             '<option value="{}"{}>{}</option>',
@@ -268,10 +272,8 @@ def _answer(
     """The section anew for the page that holds it; else back to where the person was."""
     if requested_partial(request, SECTION):
         return render_page(request, "", _section(risk, changed=changed), partials=SECTION, status=status)
-    there = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure()):
-        there = reverse("risks:risk-detail", args=[scope.team.slug, risk.code]) + "#mitigation-section"
-    return HttpResponseRedirect(there)
+    home = reverse("risks:risk-detail", args=[scope.team.slug, risk.code]) + "#mitigation-section"
+    return HttpResponseRedirect(_next(request) or home)
 
 
 def _show_form(
@@ -290,4 +292,7 @@ def _show_form(
 
 
 def _next(request: HttpRequest) -> str:
-    return request.POST.get("next") or request.GET.get("next", "")
+    """Where the person came from, if that is a page of ours."""
+    there = request.POST.get("next") or request.GET.get("next", "")
+    ours = url_has_allowed_host_and_scheme(there, {request.get_host()}, request.is_secure())
+    return there if ours else ""

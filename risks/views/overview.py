@@ -227,14 +227,14 @@ class Act:
 
 def _act(scope: Scope, act: ScoringRow | MoveRow, path: str) -> Act:
     if isinstance(act, MoveRow):
-        before = State(act.from_state).label if act.from_state else _("new")
-        after, direction = State(act.to_state).label, ""
+        before = str(State(act.from_state).label) if act.from_state else _("new")
+        after, direction = str(State(act.to_state).label), ""
     else:
         levels = scope.matrix_of(act.register_id).levels
         before = _position(levels, *divmod(act.rank - act.delta, 1000))
         after, direction = _position(levels, act.level, act.score), "up" if act.delta > 0 else "down"
     url = f"{path}{act.code}/"
-    return Act(act.code, act.title, url, str(before), str(after), direction, act.reason, act.by, act.at)
+    return Act(act.code, act.title, url, before, after, direction, act.reason, act.by, act.at)
 
 
 def _position(levels: Mapping[int, MatrixLevel], level: int, score: int) -> str:
