@@ -18,7 +18,7 @@ TODAY = timezone.localdate
 
 @pytest.fixture
 def found(cast, register):
-    """`found("state=open")`: titles that the filter leaves, to the owner of the cast unless told otherwise."""
+    """`found("state=open")`: titles that the filter leaves to the owner of the cast."""
 
     def find(query, user=None):
         return sorted(each.title_en for each in narrowed(query, user).qs)
@@ -48,6 +48,7 @@ def states(make_risk):
     [
         ("", ["accepted", "closed", "draft", "open", "treating"]),
         ("state=", ["accepted", "closed", "draft", "open", "treating"]),
+        ("q=+", ["accepted", "closed", "draft", "open", "treating"]),
         ("state=open", ["open"]),
         ("state=open&state=draft", ["draft", "open"]),
         ("state=active", ["accepted", "open", "treating"]),

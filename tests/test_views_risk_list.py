@@ -252,6 +252,20 @@ def test_nonsense_shows_its_error_and_no_rows(make_risk, show, query):
     assert response.content.decode().count("<li>", response.content.decode().find("list-problems")) >= 1
 
 
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [("drift", ["VOICE-1"]), ("voice-2", ["VOICE-2"]), ("%20", ["VOICE-2", "VOICE-1"]), ("!!", [])],
+)
+def test_search_shows_and_counts_what_it_finds(make_risk, show, words, codes):
+    make_risk(title_en="Drift")
+    make_risk(title_en="Churn")
+
+    response = show(f"?q={words}")
+
+    assert rows(response) == codes
+    assert re.search(r'"list-count">\s*(\d+) risk', response.content.decode())[1] == str(len(codes))
+
+
 def test_unknown_parameters_are_left_alone(make_risk, show):
     make_risk()
 

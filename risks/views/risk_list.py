@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -61,7 +61,7 @@ class RiskList:
 
     @property
     def problems(self) -> list[tuple[Any, str]]:
-        return [*self.filter.problems, *self.table.errors.items()]
+        return [*self.filter.problems, *self.table.problems]
 
     @property
     def is_narrowed(self) -> bool:
@@ -154,7 +154,7 @@ def risk_field(request: HttpRequest, scope: Scope, code: str, field: str) -> Htt
         if form is None:
             messages.success(request, _("%(code)s is saved.") % {"code": risk.code})
             if not request.htmx:  # type: ignore[attr-defined]
-                return redirect(_way_back(request, scope, given.get("next", "")))
+                return HttpResponseRedirect(_way_back(request, scope, given.get("next", "")))
     else:
         form = _field_form(scope, risk, form_class)
     context = {
