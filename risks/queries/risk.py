@@ -104,10 +104,8 @@ def _terms(title: str) -> list[str]:
         elif before:
             found.append(before + chinese)
         before = chinese
-    if not found and before:
-        found.append(before)
     long = [term for term in found if len(term) > 2 or not term.isascii()]
-    return list(dict.fromkeys(long or found))[:_TERMS]
+    return list(dict.fromkeys(long or [term for term in found if len(term) > 1]))[:_TERMS]
 
 
 def rank_by_title(title: str, items: Sequence[T], text_of: Callable[[T], str]) -> list[tuple[float, T]]:
@@ -145,7 +143,7 @@ def _matching(team: Team, terms: Sequence[str]) -> list[int]:
             "SELECT id FROM risks_search, to_tsquery('simple', %s) AS query "
             "WHERE body @@ query AND team_id = %s ORDER BY ts_rank(body, query) DESC, id DESC LIMIT %s"
         )
-        params = [query, team.pk, _CANDIDATES]
+        params: list[str | int] = [query, team.pk, _CANDIDATES]
     else:
         query = " OR ".join(f'"{" ".join(words(term))}"*' for term in terms)
         sql = (

@@ -39,6 +39,45 @@ document.addEventListener("click", (event) => {
   rows.lastElementChild.querySelector("input:not([type=hidden], [type=checkbox])").focus();
 });
 
+// --- what was typed outlives an expired sign-in: this tab keeps it until a page shows that it is saved
+
+const KEPT = "riskreg-typed";
+const longForm = () => document.querySelector("[data-once]");
+const bar = document.querySelector("[data-restore-bar]");
+const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+
+if (kept?.path !== location.pathname || !longForm()) sessionStorage.removeItem(KEPT);
+else if (bar && !document.querySelector("main [role=alert]")) bar.hidden = false;
+
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (!form?.matches("[data-once]")) return;
+  const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
+  sessionStorage.setItem(KEPT, JSON.stringify({ path: location.pathname, fields }));
+});
+
+bar?.addEventListener("click", (event) => {
+  if (event.target.closest("[data-restore]")) putBack(longForm(), kept.fields);
+  else if (event.target.closest("[data-forget]")) sessionStorage.removeItem(KEPT);
+  else return;
+  bar.hidden = true;
+});
+
+function putBack(form, fields) {
+  for (const add of form.querySelectorAll("[data-add]")) {
+    const wanted = Number(fields.find(([name]) => name === `${add.dataset.add}-TOTAL_FORMS`)?.[1] ?? 0);
+    while (Number(document.getElementById(`id_${add.dataset.add}-TOTAL_FORMS`).value) < wanted) add.click();
+  }
+  const values = new Map(fields);
+  for (const element of form.elements) {
+    if (!element.name || element.name === "csrfmiddlewaretoken" || element.type === "submit") continue;
+    if (element.type === "radio") element.checked = values.get(element.name) === element.value;
+    else if (element.type === "checkbox") element.checked = values.has(element.name);
+    else if (values.has(element.name)) element.value = values.get(element.name);
+    if (element.checked && element.type === "radio") element.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
 // --- a form is sent once, however often its button is pressed
 
 document.addEventListener("submit", (event) => {
