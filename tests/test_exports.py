@@ -165,6 +165,18 @@ def test_export_of_an_invalid_list_is_refused_and_not_recorded(cast, register, f
     assert not AuditEvent.objects.filter(verb="exported").exists()
 
 
+def test_xlsx_of_too_many_rows_is_refused_and_csv_offered(cast, make_risk, read_csv, monkeypatch):
+    monkeypatch.setattr("risks.views.risk_list.MAX_ROWS", 1)
+    make_risk()
+    make_risk()
+
+    response = cast.client_for(cast.reader).get(address("xlsx"))
+
+    assert response.status_code == 422
+    assert "Narrow the list, or take CSV." in response.content.decode()
+    assert len(read_csv()) == 2
+
+
 def test_export_is_recorded(cast, register, read_csv):
     read_csv("?register=VOICE")
 

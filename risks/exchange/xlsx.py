@@ -12,6 +12,8 @@ from django.utils.translation import gettext as _
 
 from risks.exchange.rows import Format, Sheet, Value
 
+MAX_ROWS = 30_000
+"""More would keep a worker busy for over ten seconds; CSV takes any number."""
 _CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _NUMBER_FORMATS = {
     Format.SHARE: "0.00%",

@@ -22,7 +22,7 @@ from risks import rules
 from risks.exceptions import Conflict, Invalid
 from risks.exchange.csv import csv_response
 from risks.exchange.rows import risk_sheet
-from risks.exchange.xlsx import xlsx_response
+from risks.exchange.xlsx import MAX_ROWS, xlsx_response
 from risks.filters import RiskFilter
 from risks.forms.risk_list import (
     FIELD_FORMS,
@@ -334,6 +334,11 @@ def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponse
     page = read_list(request, scope)
     if page.problems:
         raise Invalid(" ".join(f"{label}: {message}" for label, message in page.problems))
+    if format == "xlsx" and page.table.total > MAX_ROWS:
+        raise Invalid(
+            _("An Excel file takes at most %(count)d risks. Narrow the list, or take CSV.")
+            % {"count": MAX_ROWS}
+        )
     source = scope.register.key if scope.register else scope.team.slug
     name = f"{source}-{timezone.localdate():%Y-%m-%d}.{format}"
     record_export(scope.register or scope.team, name, by=scope.actor)
