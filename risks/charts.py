@@ -86,7 +86,7 @@ def draw_positions(
     ]
     return format_html(
         '<svg class="risk-positions" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
-        width, bottom + 34, _said(matrix, positions), mark_safe("".join(parts)),  # noqa: S308 - parts are escaped
+        width, bottom + 34, _said(matrix, positions), mark_safe("".join(parts)),  # noqa: S308  # nosec B308 B703 - parts are escaped
     )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def draw_steps(matrix: LoadedMatrix, assessments: Sequence[Assessment], now: dat
         '<svg class="risk-steps" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         WIDTH, f"{scale.bottom + 20:.0f}",
         _("Levels of the assessments over time; the table below says the same."),
-        mark_safe("".join(parts)),  # noqa: S308 - parts are escaped
+        mark_safe("".join(parts)),  # noqa: S308  # nosec B308 B703 - parts are escaped
     )  # fmt: skip
 
 
