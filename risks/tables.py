@@ -182,7 +182,7 @@ class ListTable(django_tables2.Table):
         """The page asked for; the last one if it lies beyond the end."""
         paginator = Paginator(self.data.data.values_list("pk", flat=True), int(self.per_page_choice))
         if self.counted is not None:
-            paginator.count = self.counted  # type: ignore[misc]  # a cached property
+            paginator.count = self.counted  # a cached property
         return paginator.get_page(self.address.params.get("page"))
 
     @property
