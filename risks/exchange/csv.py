@@ -12,7 +12,8 @@ from django.utils import translation
 
 from risks.exchange.rows import Sheet
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""The wide ones count too where the spreadsheet speaks Chinese or Japanese."""
 
 
 def csv_response(sheet: Sheet, name: str) -> StreamingHttpResponse:

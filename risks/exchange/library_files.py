@@ -117,7 +117,7 @@ def _items(part: str, cells: dict[str, str]) -> list[dict[str, str]]:
     return [items[number] for number in sorted(items) if any(items[number].values())]
 
 
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠\t\r\n]")
 
 
 def neutralise(text: str) -> str:
