@@ -12,4 +12,5 @@ urlpatterns = [
 handler400 = "risks.views.errors.bad_request"
 handler403 = "risks.views.errors.permission_denied"
 handler404 = "risks.views.errors.not_found"
+handler429 = "risks.views.errors.too_many_requests"
 handler500 = "risks.views.errors.server_error"

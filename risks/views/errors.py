@@ -29,6 +29,7 @@ def _texts() -> dict[int, tuple[str, str]]:
         ),
         409: (_("Somebody else was faster"), _("Reload the page and look at what has changed.")),
         422: (_("This could not be done"), _("Go back and check what you entered; nothing was changed.")),
+        429: (_("Too many attempts"), _("Wait a few minutes, then try again.")),
         500: (
             _("Something went wrong on our side"),
             _("Nothing was saved. Try again; if it happens twice, tell whoever runs this site."),
@@ -54,6 +55,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return refusal(request, 404)
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Who signs in too often is sent here by allauth."""
+    return refusal(request, 429)
 
 
 def server_error(request: HttpRequest, *args: Any) -> HttpResponse:
