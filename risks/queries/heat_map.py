@@ -104,17 +104,20 @@ def count_cells_and_losses(registers: Sequence[Register]) -> dict[int, RegisterC
 
 
 def _by_cell(registers: Sequence[Register], kind: Kind | str, narrowing: Narrowing | None) -> Any:
+    """Groups of one cell. One register is no group of its own: that takes a third longer."""
     axes = (f"{Kind(kind)}_probability", f"{Kind(kind)}_impact")
-    wanted = (narrowing or Narrowing()).ids
-    risks = Risk.objects.filter(register__in=[register.pk for register in registers], active=True, **wanted)
-    return risks.order_by().values_list("register_id", *axes)
+    risks = Risk.objects.filter(active=True, **(narrowing or Narrowing()).ids).order_by()
+    if len(registers) == 1:
+        return risks.filter(register=registers[0]).values_list(*axes)
+    return risks.filter(register__in=[each.pk for each in registers]).values_list("register_id", *axes)
 
 
 def _counts(registers: Sequence[Register], rows: Iterable[Any]) -> dict[int, RegisterCounts]:
     cells: dict[int, Counter[Place]] = {register.pk: Counter() for register in registers}
     unassessed: Counter[int] = Counter()
     losses: defaultdict[int, float] = defaultdict(float)
-    for register_id, probability, impact, count, loss in rows:
+    alone = (registers[0].pk,) if len(registers) == 1 else ()
+    for register_id, probability, impact, count, loss in ((*alone, *row) for row in rows):
         losses[register_id] += loss
         if probability is None:
             unassessed[register_id] += count
