@@ -3,7 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from risks.views.errors import not_found
+
 urlpatterns = [
+    # Addresses of people are changed by an administrator, so that nobody takes one without a proof.
+    path("accounts/email/", not_found),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),
     path("", include("risks.urls")),

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from risks.exceptions import Conflict, DomainError, Invalid, NotAllowed
 from risks.views.errors import refusal
@@ -34,6 +34,19 @@ class LanguageMiddleware:
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", chosen)
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
+        return response
+
+
+class PrivatePagesMiddleware:
+    """What signed-in people see stays out of shared caches, and their browser asks for it anew."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.user.is_authenticated and "Cache-Control" not in response:
+            patch_cache_control(response, private=True, no_cache=True)
         return response
 
 

@@ -1,4 +1,4 @@
-"""Both languages, always: every string is in the catalogue, translated, its placeholders kept, and compiled."""
+"""Both languages, always: every string is in the catalogue, translated, placeholders kept, and compiled."""
 
 from __future__ import annotations
 

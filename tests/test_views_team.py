@@ -231,3 +231,16 @@ def test_pages_forbid_inline_code_and_frames(cast: Cast, register: Register) -> 
 def test_plain_http_is_sent_to_https_but_health_is_not(cast: Cast, client: Client) -> None:
     assert client.get("/accounts/login/").headers["Location"] == "https://testserver/accounts/login/"
     assert client.get("/health/").status_code == 200
+
+
+def test_pages_of_signed_in_people_are_kept_by_no_shared_cache(cast: Cast, register: Register) -> None:
+    page = cast.client_for(cast.reader).get("/t/acme/registers/")
+    assert page.headers["Cache-Control"] == "private, no-cache"
+
+
+def test_people_do_not_change_their_address_unproved(cast: Cast) -> None:
+    client = cast.client_for(cast.reader)
+    assert client.get("/accounts/email/").status_code == 404
+    client.post("/accounts/email/", {"action_add": "", "email": "other@acme.example"})
+    cast.reader.refresh_from_db()
+    assert cast.reader.email == "reader@acme.example"

@@ -21,7 +21,10 @@ def csv_response(sheet: Sheet, name: str) -> StreamingHttpResponse:
     return StreamingHttpResponse(
         _lines(sheet, translation.get_language()),
         content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "private, no-store",
+        },
     )
 
 

@@ -14,7 +14,8 @@ class RegisterForm(StyledMixin, forms.ModelForm):
     class Meta:
         model = Register
         fields = [
-            "key", "name_en", "name_zh", "matrix", "budget_amount", "currency", "description_en", "description_zh",
+            "key", "name_en", "name_zh", "matrix", "budget_amount", "currency",
+            "description_en", "description_zh",
         ]  # fmt: skip
         widgets = {
             "description_en": forms.Textarea(attrs={"rows": 3}),

@@ -74,13 +74,15 @@ def count_risks(text: str, *, team_id: int, register_id: int | None = None) -> i
     terms = _terms(text)
     if not terms:
         return 0
-    name, value = ("team_id", team_id) if register_id is None else ("register_id", register_id)
+    params: tuple[str | int, ...]
     if connection.vendor == "postgresql":
-        sql = "SELECT count(*) FROM risks_search WHERE body @@ to_tsquery('simple', %s) AND "
-        sql, params = sql + name + " = %s", [_query(terms), value]
+        scope = "team_id = %s" if register_id is None else "register_id = %s"
+        sql = f"SELECT count(*) FROM risks_search WHERE body @@ to_tsquery('simple', %s) AND {scope}"  # noqa: S608  # nosec B608 - constants
+        params = (_query(terms), register_id or team_id)
     else:
+        word = f"t{team_id}" if register_id is None else f"r{register_id}"
         sql = "SELECT count(*) FROM risks_search WHERE risks_search MATCH %s"
-        params = [f'scope : "{name[0]}{value}" AND ({_query(terms)})']
+        params = (f'scope : "{word}" AND ({_query(terms)})',)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return int(cursor.fetchone()[0])

@@ -31,4 +31,7 @@ def register_figures(team: Team) -> dict[int, RegisterFigures]:
         )
         .order_by("register_id")
     )
-    return {row.pop("register_id"): RegisterFigures(**row) for row in rows}
+    return {
+        row["register_id"]: RegisterFigures(row["counted"], row["high"], row["unassessed"], row["drafts"])
+        for row in rows
+    }

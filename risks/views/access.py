@@ -24,7 +24,7 @@ from risks.rules import Actor
 
 @dataclass(frozen=True)
 class Scope:
-    """What one request may see: the team, one's role in it, its registers, and the one chosen by ?register=."""
+    """What one request may see: the team, one's role in it, its registers, the one of ?register=."""
 
     team: Team
     actor: Actor

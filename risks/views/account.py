@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.internal.flows.login import Login, perform_login
 from django.conf import settings
 from django.contrib import messages
@@ -12,10 +14,10 @@ from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from risks.enums import Role, Theme
 from risks.exceptions import DomainError
@@ -27,6 +29,7 @@ from risks.services.team import is_empty_installation, set_preferences, set_up_i
 
 LAST_TEAM = "last_team"
 YEAR = 31_536_000
+COOKIES = {"language": settings.LANGUAGE_COOKIE_NAME, "theme": "riskreg_theme"}
 
 
 def _safe_next(request: HttpRequest) -> str:
@@ -35,7 +38,7 @@ def _safe_next(request: HttpRequest) -> str:
     return target if allowed else "/"
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The overview of the team looked at last; the sign-in page, or the set-up of an empty installation."""
     if not request.user.is_authenticated:
@@ -47,7 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render_page(request, "risks/team/none.html")
 
 
-@require_GET
+@require_safe
 @never_cache
 def health(request: HttpRequest) -> HttpResponse:
     """For whoever watches the server: 200 if it can reach its database."""
@@ -91,6 +94,9 @@ def demo_login(request: HttpRequest) -> HttpResponse:
     user = User.objects.filter(email=role + DOMAIN).first()
     if user is None:
         raise Http404
+    theme = request.COOKIES.get(COOKIES["theme"], "")
+    chosen = {"theme": theme} if theme in Theme.values else {}
+    set_preferences(user, language=get_language() or "", **chosen)  # as on the page the click was on
     return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))
 
 
@@ -111,16 +117,12 @@ def profile(request: HttpRequest) -> HttpResponse:
 def preferences(request: HttpRequest) -> HttpResponse:
     """Language or theme from the frame, kept with the person or, signed out, in a cookie."""
     response = HttpResponseRedirect(_safe_next(request))
-    chosen = {
-        name: value
-        for name, allowed in (("language", dict(settings.LANGUAGES)), ("theme", dict(Theme.choices)))
-        if (value := request.POST.get(name, "")) in allowed
-    }
+    choices: dict[str, dict[Any, Any]] = {"language": dict(settings.LANGUAGES), "theme": dict(Theme.choices)}
+    chosen = {name: value for name in choices if (value := request.POST.get(name, "")) in choices[name]}
     if request.user.is_authenticated:
         set_preferences(request.user, **chosen)
     for name, value in chosen.items():
-        cookie = settings.LANGUAGE_COOKIE_NAME if name == "language" else "riskreg_theme"
         response.set_cookie(
-            cookie, value, max_age=YEAR, samesite="Lax", secure=not settings.INSECURE, httponly=True
+            COOKIES[name], value, max_age=YEAR, samesite="Lax", secure=not settings.INSECURE, httponly=True
         )
     return response

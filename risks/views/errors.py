@@ -9,9 +9,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 
-def refusal(request: HttpRequest, status: int, reason: str = "") -> HttpResponse:
+def refusal(request: HttpRequest, status: int, reason: str = "", heading: str = "") -> HttpResponse:
     """An error page; as a plain sentence to htmx, which shows it as a toast."""
-    heading, advice = _texts()[status]
+    usual, advice = _texts()[status]
+    heading = heading or usual
     context = {"status": status, "heading": heading, "advice": reason or advice}
     htmx = getattr(request, "htmx", None)
     if htmx and not htmx.boosted:
@@ -50,6 +51,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         request,
         403,
         _("This form is too old, or cookies are blocked. Go back, reload the page and send it again."),
+        heading=_("This form could not be taken"),
     )
 
 

@@ -7,8 +7,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from risks.htmx import render_page
 from risks.models import Category, Template
 from risks.models.search import words
-from risks.queries.matrix import load_matrix
 from risks.queries.library import suggested_cell
+from risks.queries.matrix import load_matrix
 from risks.views.access import Scope, team_view
 
 
@@ -22,7 +22,8 @@ def library(request: HttpRequest, scope: Scope) -> HttpResponse:
     templates = Template.objects.available_to(scope.team).select_related("category", "subcategory")
     if category:
         templates = templates.filter(category__key=category)
-    found = [template for template in templates.order_by("category__position", "code") if _matches(template, query)]
+    ordered = templates.order_by("category__position", "code")
+    found = [template for template in ordered if _matches(template, query)]
     context = {"templates": found, "categories": categories, "category": category, "query": query}
     return render_page(request, "risks/library/list.html", context)
 

@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_POST
 
 from risks import rules
@@ -60,7 +61,8 @@ def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     view = request.GET.get("view") or VIEWS[0]
     problems = [*found.problems, *table.errors.items()]
     if view not in VIEWS:
-        problems.append((_("View"), _("“%(value)s” is not one of the choices.") % {"value": view[:50]}))
+        problem = _("“%(value)s” is not one of the choices.") % {"value": view[:50]}
+        problems.append((pgettext("list", "View"), problem))
     by_id = {person.pk: person for person in people}
     mitigations: Any = found.qs
     columns = _columns(request, scope, mitigations, table) if view == "board" and not problems else []
