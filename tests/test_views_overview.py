@@ -115,6 +115,20 @@ def test_overview_top_begins_with_the_worst(cast, many):
     assert [risk.title for risk in top] == ["Worse", "Late", "High", "Accepted", "Better"]
 
 
+def test_overview_top_rows_are_links_with_level_and_owner(cast, make_risk):
+    make_risk(title_en="Voices are <cloned>", residual=(5, 5), owner=cast.owner)
+    make_risk(title_en="Lines drop", residual=(1, 1))
+    page = cast.client_for(cast.reader).get(URL).content.decode()
+    [rows] = re.findall(r'<h2 id="top-title">.*?<ol class="rows">(.*?)</ol>', page, re.DOTALL)
+    links = re.findall(r'<li><a href="([^"]*)">(.*?)</a></li>', rows)
+    texts = [(url, " ".join(re.sub(r"<[^>]*>", " ", inner).split())) for url, inner in links]
+    assert texts == [
+        ("/t/acme/risks/VOICE-1/", "VOICE-1 Voices are &lt;cloned&gt; Owner ■ 10 Critical"),
+        ("/t/acme/risks/VOICE-2/", "VOICE-2 Lines drop ○ 2 Low"),
+    ]
+    assert "RiskRow" not in page
+
+
 def test_overview_latest_changes_say_what_why_and_who(cast, many):
     acts = cast.client_for(cast.reader).get(URL).context["acts"]
     told = {(act.title, act.before, act.after, act.direction, act.reason) for act in acts}

@@ -54,14 +54,7 @@ def overview(request: HttpRequest, scope: Scope) -> HttpResponse:
         "unassessed": sum(counts.unassessed for counts in found.counts.values()),
         "unassessed_url": links.url(unassessed=1),
         "work": [group for group in _work(scope, found, links, asked.today) if group.count],
-        "top": [
-            (
-                risk,
-                scope.matrix_of(risk.register_id).level(risk.level or 1),
-                f"{links.path}{risk.code}/",
-            )
-            for risk in found.top
-        ],
+        "top": [_top_row(scope, risk, links.path) for risk in found.top],
         "top_url": links.url(state="active", sort="-level"),
         "changes": [
             (Moved(what), count, links.url(moved=what.value)) for what, count in found.changes.items()
