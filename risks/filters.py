@@ -31,11 +31,12 @@ from risks.enums import (
     State,
     Strategy,
 )
-from risks.models import Category, Mitigation, Register, User
+from risks.models import Acceptance, Category, Mitigation, Register, User
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.models.search import search_risks
 from risks.queries.changes import moved_risks, window_start
+from risks.queries.overview import ENDING_SOON
 from risks.queries.risk_list import Options
 
 Choices = Sequence[tuple[str, Any]]
@@ -61,7 +62,7 @@ class Option:
 
     @property
     def attributes(self) -> SafeString:
-        return SafeString((" checked" if self.chosen else "") + (" data-child" if self.child else ""))
+        return SafeString((" checked" if self.chosen else "") + (" data-child" if self.child else ""))  # nosec B703 - constants
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,18 @@ class ListFilter(FilterSet):
 
     base_filters: dict[str, Filter]
 
-    def __init__(self, data: QueryDict, queryset: QuerySet[Any], **choices: Choices) -> None:
-        """`choices` are those of filters whose choices are known at the time of the request only."""
+    def __init__(self, data: QueryDict, queryset: QuerySet[Any], *, user: User, **choices: Choices) -> None:
+        """`choices` are those of filters whose choices are known at the time of the request only.
+
+        The user's own id as an owner counts as "me".
+        """
+        self.user = user
         filled = QueryDict(mutable=True)
         for name, values in data.lists():
             filled.setlist(name, [value for value in values if value.strip()])
+        own = str(user.pk)
+        if own in filled.getlist("owner"):
+            filled.setlist("owner", [ME if value == own else value for value in filled.getlist("owner")])
         self._choices = choices
         # Only what is asked for is copied and validated; a request seldom asks for more than two of a dozen.
         self.base_filters = {
@@ -212,6 +220,7 @@ class RiskFilter(ListFilter):
         method="is_late",
     )
     unassessed = TypedChoiceFilter(label=_("Not assessed"), choices=YES, method="only_unassessed")
+    ending = TypedChoiceFilter(label=_("Acceptance ends soon"), choices=YES, method="is_ending")
     moved = TypedChoiceFilter(label=_("Last 30 days"), choices=Moved.choices, method="has_moved")
     kind = TypedChoiceFilter(label=_("Position"), choices=Kind.choices, method="of_kind")
     probability = TypedChoiceFilter(label=_("Probability"), choices=STEPS, method="at_step")
@@ -228,10 +237,11 @@ class RiskFilter(ListFilter):
         today: date,
     ) -> None:
         """`queryset` holds risks of `registers` only; `options` what can be chosen in their team."""
-        self.user, self.registers, self.options, self.today = user, registers, options, today
+        self.registers, self.options, self.today = registers, options, today
         super().__init__(
             data,
             queryset,
+            user=user,
             category=[(parent.key, parent.name) for parent, children in options.tree],
             subcategory=[
                 (subcategory_key(parent, child), f"{parent.name} › {child.name}")
@@ -316,6 +326,12 @@ class RiskFilter(ListFilter):
     def only_unassessed(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         return risks.unassessed()
 
+    def is_ending(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
+        """Those whose owner or approver the user is."""
+        ending = Acceptance.objects.filter(ended_at=None, until_date__lte=self.today + ENDING_SOON)
+        mine = Q(risk__owner=self.user) | Q(approver=self.user)
+        return risks.filter(pk__in=ending.filter(mine).order_by().values("risk"))
+
     def has_moved(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         return moved_risks(risks, self.registers, value, window_start(self.today))
 
@@ -371,9 +387,9 @@ class MitigationFilter(ListFilter):
         people: Sequence[User],
         today: date,
     ) -> None:
-        self.user, self.today = user, today
+        self.today = today
         others = [(str(person.pk), str(person)) for person in people if person != user]
-        super().__init__(data, queryset, owner=[(ME, _("Me")), (NOBODY, _("Nobody")), *others])
+        super().__init__(data, queryset, user=user, owner=[(ME, _("Me")), (NOBODY, _("Nobody")), *others])
 
     def search(self, found: MitigationQuerySet, name: str, value: str) -> MitigationQuerySet:
         for word in value.split():

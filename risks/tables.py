@@ -73,11 +73,8 @@ class Column(django_tables2.Column):
 
 def html(template: str, *values: str | int) -> SafeString:
     """`format_html` for plain texts and numbers, at a third of its cost: a page has hundreds of cells."""
-    return SafeString(
-        template.format(
-            *[value if isinstance(value, SafeString | int) else escape(value) for value in values]
-        )
-    )
+    escaped = [value if isinstance(value, SafeString | int) else escape(value) for value in values]
+    return SafeString(template.format(*escaped))  # nosec B703 - what is not safe is escaped
 
 
 @dataclass(frozen=True)
@@ -260,7 +257,7 @@ class ListTable(django_tables2.Table):
             (
                 (
                     "" if sort == self.default_sort else sort,
-                    SafeString(" selected" if sort == self.sort else ""),
+                    SafeString(" selected" if sort == self.sort else ""),  # nosec B703
                     labels[sort[: -len(name)]] % {"column": label},
                 )
                 for name, label in (
@@ -277,7 +274,7 @@ class ListTable(django_tables2.Table):
             (html('<td class="{}">', self._css(column)), getattr(self, f"cell_{column.name}"))
             for column in self.columns
         ]
-        return SafeString("".join(self._row(record, cells) for record in self.records))
+        return SafeString("".join(self._row(record, cells) for record in self.records))  # nosec B703 - cells are escaped
 
     def _row(self, record: Any, cells: list[tuple[SafeString, Callable[[Any], Any]]]) -> str:
         css = self.row_class(record)

@@ -155,7 +155,7 @@ def _first_ids(places: Iterable[tuple[Place, list[int]]], kind: Kind, narrowing:
     for place, register_ids in places:
         marks = ", ".join(["%s"] * len(register_ids))
         parts.append(
-            f"SELECT * FROM (SELECT id FROM risks_risk WHERE register_id IN ({marks}) AND active = TRUE"  # noqa: S608
+            f"SELECT * FROM (SELECT id FROM risks_risk WHERE register_id IN ({marks}) AND active = TRUE"  # noqa: S608  # nosec B608 - marks only
             f" AND {kind}_probability = %s AND {kind}_impact = %s{wanted}"
             f" ORDER BY expected_loss DESC, id LIMIT {FIRST}) AS cell"
         )

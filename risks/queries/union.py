@@ -31,7 +31,7 @@ def read_ids(
             except EmptyResultSet:
                 continue
             # The statement is made by Django; names and values are parameters.
-            parts.append(f"SELECT {is_id}, CAST(%s AS varchar(40)), {what} FROM ({sql}) AS part")  # noqa: S608
+            parts.append(f"SELECT {is_id}, CAST(%s AS varchar(40)), {what} FROM ({sql}) AS part")  # noqa: S608  # nosec B608
             params += [name, *its_params]
     for is_id, name, number in execute(" UNION ALL ".join(parts), params) if parts else []:
         if is_id:

@@ -68,7 +68,7 @@ class BoardCell:
         ]
         if self.chips:
             parts += ['<ul class="chips">', *(chip.html for chip in self.chips), self._more(), "</ul>"]
-        return SafeString("".join([*parts, "</div>"]))
+        return SafeString("".join([*parts, "</div>"]))  # nosec B703 - parts are escaped
 
     def _count(self, label: str) -> str:
         if not self.count:
