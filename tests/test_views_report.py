@@ -1,5 +1,6 @@
 """The page that asks which report, and the download."""
 
+import re
 from datetime import UTC, datetime
 from io import BytesIO
 
@@ -38,6 +39,12 @@ def test_page_offers_the_months_since_the_first_risk(reader):
         ("2026-10", "October 2026"), ("2026-09", "September 2026"), ("2026-08", "August 2026"),
     ]  # fmt: skip
     assert form.initial == {"register": "VOICE", "language": "en"}
+
+
+def test_page_has_the_register_of_its_address_chosen(reader):
+    page = reader.get(CHOOSE, {"register": "VOICE"}).text
+
+    assert re.findall(r'<option value="([A-Z]*)" selected', page) == ["VOICE"]
 
 
 @pytest.mark.parametrize("role", ["reader", "contributor", "manager", "administrator"])
