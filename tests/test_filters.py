@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from risks.enums import Kind
 from risks.filters import RiskFilter, _runs
-from risks.models import Category, Risk
+from risks.models import Acceptance, Category, Risk
 from risks.models.translated import Text
 from risks.queries.risk_list import load_options
 from risks.services.assessment import assess_risk
@@ -64,6 +64,7 @@ def test_state_filter_keeps_those_in_any_of_the_states(found, states, query, tit
     "query",
     ["state=nonsense", "level=9", "owner=999999", "owner=99999999999999999999999", "category=x",
      "subcategory=x", "strategy=x", "late=x", "mine=2", "unassessed=yes", "moved=sideways", "kind=x",
+     "ending=2",
      "probability=9", "impact=x", "q=%00", "q=" + "x" * 201],
 )  # fmt: skip
 def test_value_that_makes_no_sense_leaves_no_rows_and_one_error(found, states, query):
@@ -122,6 +123,31 @@ def test_owner_filter_knows_me_nobody_and_members(found, cast, make_risk):
     assert found("owner=none") == ["nobody's"]
     assert found(f"owner={cast.manager.pk}&owner=none") == ["hers", "nobody's"]
     assert found("owner=me", user=cast.manager) == ["hers"]
+
+
+def test_owner_filter_takes_the_own_id_as_me(found, cast, make_risk):
+    make_risk(title_en="mine", owner=cast.owner)
+    make_risk(title_en="of another", owner=cast.manager)
+
+    narrowed = found.filter(f"owner={cast.owner.pk}&owner=me")
+    assert [each.title_en for each in narrowed.qs] == ["mine"]
+    assert [(chip.value, chip.others) for chip in narrowed.chips] == [("Me", [])]
+    assert [option.label for option in narrowed.menu("owner").options if option.chosen] == ["Me"]
+    assert found(f"owner={cast.owner.pk}&owner={cast.manager.pk}") == ["mine", "of another"]
+
+
+def test_ending_filter_keeps_acceptances_that_end_within_30_days_and_concern_the_user(found, cast, make_risk):
+    accepted = Acceptance.objects.filter
+    for title, owner, days in [("own", cast.owner, 30), ("own, later", cast.owner, 31), ("other", None, 1)]:
+        risk = make_risk(title_en=title, state="accepted", owner=owner)
+        accepted(risk=risk).update(until_date=TODAY() + timedelta(days=days), approver=cast.manager)
+    ended = make_risk(title_en="ended", state="accepted", owner=cast.owner)
+    accepted(risk=ended).update(until_date=TODAY(), ended_at=timezone.now())
+
+    assert found("ending=1") == ["own"]
+    assert found("ending=1", cast.manager) == ["other", "own"]
+    assert found("ending=1", cast.reader) == []
+    assert [str(chip.label) for chip in found.filter("ending=1").chips] == ["Acceptance ends soon"]
 
 
 def test_category_filters_take_keys_of_both_levels(found, make_risk):

@@ -80,6 +80,15 @@ def test_matrix_narrowed_by_category_and_owner(cast, make_risk):
     assert "owner=me&amp;kind=residual&amp;state=active&amp;probability=4" in page
 
 
+def test_matrix_takes_the_own_id_as_me(cast, make_risk):
+    make_risk(residual=(4, 3), owner=cast.owner)
+    make_risk(residual=(1, 1))
+    response = cast.client_for(cast.owner).get(f"{URL}?owner={cast.owner.pk}")
+    assert response.status_code == 200
+    assert cells(response) == {(4, 3): (1, ["VOICE-1"])}
+    assert '<option value="me" selected>Me</option>' in response.content.decode()
+
+
 def test_matrix_chips_can_be_dragged_by_those_who_may_score(cast, make_risk):
     make_risk(residual=(4, 3), owner=cast.owner)
     make_risk(residual=(4, 3))

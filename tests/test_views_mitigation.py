@@ -94,6 +94,15 @@ def test_list_filter_or_sort_shows_what_it_says(cast, risk, make_mitigation, tod
     assert titles(response) == expected
 
 
+def test_list_takes_the_own_id_as_me(cast, risk, make_mitigation):
+    make_mitigation(risk, title_en="mine", owner=cast.manager)
+    make_mitigation(risk, title_en="of nobody")
+    response = cast.client_for(cast.manager).get(f"{LIST}?owner={cast.manager.pk}")
+    assert response.status_code == 200
+    assert titles(response) == ["mine"]
+    assert [chip.value for chip, _url in response.context["chips"]] == ["Me"]
+
+
 @pytest.mark.parametrize(
     "query",
     ["kind=zzz", "state=nonsense", "owner=99999999999999999999", "late=2", "sort=nope", "view=moon", "q=%00",

@@ -101,6 +101,16 @@ def test_overview_work_of_a_reader_is_none_and_says_so(cast, many):
     assert "Nothing waits for you" in response.content.decode()
 
 
+def test_overview_acceptances_that_end_soon_lead_to_these_only(cast, many, make_risk, today):
+    make_risk(title_en="Accepted for long", residual=(3, 3), owner=cast.owner, state="accepted")
+    Acceptance.objects.filter(risk__title_en="Accepted for long").update(until_date=today + timedelta(days=90))
+    client = cast.client_for(cast.owner)
+    for query in ("", "?register=VOICE"):
+        work = {group.label: group for group in client.get(URL + query).context["work"]}
+        group = work["Acceptances that end soon"]
+        assert (group.count, total(client, group.url)) == (1, 1)
+
+
 def test_overview_long_work_shows_five_and_counts_the_others(cast, make_risk, today):
     for _ in range(7):
         make_risk(owner=cast.owner, residual=(2, 2), next_review_date=today - timedelta(days=3))

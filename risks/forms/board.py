@@ -18,7 +18,10 @@ ME = "me"
 
 
 class MatrixForm(Form):
-    """Which position, of which risks, on which day. Empty parameters count as absent."""
+    """Which position, of which risks, on which day. Empty parameters count as absent.
+
+    The user's own id as the owner counts as "me".
+    """
 
     kind = forms.ChoiceField(label=_("Position"), choices=Kind.choices, required=False)
     category = forms.ChoiceField(label=_("Category"), required=False)
@@ -31,6 +34,9 @@ class MatrixForm(Form):
     )
 
     def __init__(self, data: QueryDict, *, options: Options, user: User, today: datetime.date) -> None:
+        if data.get("owner") == str(user.pk):
+            data = data.copy()
+            data["owner"] = ME
         super().__init__(data, auto_id="matrix-%s")
         self.options, self.user, self.today = options, user, today
         categories: forms.ChoiceField = self.fields["category"]  # type: ignore[assignment]

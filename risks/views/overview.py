@@ -177,7 +177,7 @@ def _work(scope: Scope, found: Overview, links: ListLinks, today: date) -> Itera
     reviews, unassessed = links.url(mine=1, late="review"), links.url(mine=1, unassessed=1)
     yield group(_("My risks due for review"), found.my_reviews, reviews, "next_review_date", True)
     yield group(_("My risks not assessed"), found.my_unassessed, unassessed)
-    yield group(_("Acceptances that end soon"), found.acceptances, links.url(state="accepted"), "until")
+    yield group(_("Acceptances that end soon"), found.acceptances, links.url(ending=1), "until")
     yield group(_("Drafts to confirm"), found.waiting, links.url(state="draft"))
 
 
