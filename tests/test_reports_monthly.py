@@ -1,5 +1,6 @@
 """The monthly report: what it says, and the PDF that says it."""
 
+from base64 import b64decode
 from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
@@ -78,7 +79,7 @@ def test_figures_are_those_of_the_month(build, history):
         ("2", "+1 since September 2026"),
         ("1", "as of 20 Oct 2026"),
         ("1", "as of 20 Oct 2026"),
-        ("¥43.7\N{NO-BREAK SPACE}k", "0.44 % of the yearly budget"),
+        ("¥43.7\N{NO-BREAK SPACE}k", "0.44 % of the yearly budget; 1 of 3 risks estimated"),
     ]
     assert [(level.name, level.count) for level in report.levels] == [
         ("Critical", 0), ("High", 2), ("Medium", 0), ("Low", 1),
@@ -87,12 +88,34 @@ def test_figures_are_those_of_the_month(build, history):
 
 def test_sentences_are_made_of_the_figures(build, history):
     assert build().sentences == (
-        "At the end of October 2026 the register holds 3 active risks; "
+        "On 20 Oct 2026 the register holds 3 active risks; "
         "2 of them are at level High or Critical, 1 more than a month before.",
         "During October 2026 it gained 1 risk, reopened no risks and closed no risks; no risks moved up and "
         "1 risk moved down.",
         "On 20 Oct 2026 it has 1 late mitigation, 1 overdue review and 0 acceptances ending within 60 days.",
     )
+
+
+def test_running_month_is_told_of_today_and_a_past_one_of_its_end(build, history):
+    running, past = build(), build(month=month_before(OCTOBER))
+
+    assert (running.when, past.when) == ("on 20 Oct 2026", "at the end of September 2026")
+    assert past.sentences[0].startswith("At the end of September 2026 the register holds 2 active risks; ")
+    assert running.balance.endswith("= 3 active on 20 Oct 2026")
+    assert running.trend_title == "Active risks by level at each month's end and on 20 Oct 2026"
+    assert past.trend_title == "Active risks by level at each month's end"
+    assert running.matrix.alt.startswith("Risk matrix on 20 Oct 2026. ")
+    assert "end of October" not in render_report(running)
+
+
+@pytest.mark.parametrize(("assessed", "named"), [(True, 0), (False, 1)])
+def test_legend_of_the_trend_names_unassessed_risks_where_there_are_some(build, make_risk, assessed, named):
+    make_risk(residual=(4, 4) if assessed else None, at=datetime(2026, 10, 2, tzinfo=UTC))
+    picture = build().trend
+
+    svg = b64decode(picture.src.partition(",")[2]).decode()
+    assert svg.count(">Not assessed</text>") == named
+    assert picture.alt.endswith(f"Low 0, Not assessed {named}")
 
 
 def test_changes_name_reason_and_person(build, history, cast):
@@ -124,7 +147,9 @@ def test_closed_risk_of_the_month_is_listed_last_and_counted_no_more(build, hist
 
     assert [(row.code, row.state) for row in report.rows][-1] == ("VOICE-1", "Closed")
     assert report.figures[0].value == "2"
-    assert report.balance == ("2 active at the start + 1 new + 0 reopened − 1 closed = 2 active at the end")
+    assert report.balance == (
+        "2 active at the start + 1 new + 0 reopened − 1 closed = 2 active on 20 Oct 2026"
+    )
 
 
 def test_past_month_shows_positions_of_its_end(build, history):

@@ -153,14 +153,19 @@ class Column:
     levels: Mapping[int, int]
 
 
-def draw_trend(matrix: LoadedMatrix, columns: Sequence[Column], alt: str) -> Picture:
-    """Stacked columns, the highest level at the foot, the unassessed on top; numbers inside."""
+def draw_trend(
+    matrix: LoadedMatrix, columns: Sequence[Column], unassessed: str, alt: str,
+) -> Picture:  # fmt: skip
+    """Stacked columns, the highest level at the foot, those not assessed, named `unassessed`, on top."""
     base = 122.0
     most = max([sum(column.levels.values()) for column in columns] + [1])
     step = WIDTH / max(len(columns), 6)
     bar = min(step * 0.62, 34)
     parts = [f'<line x1="0" y1="{base}" x2="{WIDTH}" y2="{base}" stroke="{RULE}" stroke-width="0.75"/>']
-    parts += _legend([(level.name, FILLS[Tone(level.tone)]) for level in matrix.worst_first])
+    entries = [(level.name, FILLS[Tone(level.tone)], "none") for level in matrix.worst_first]
+    if any(column.levels.get(0) for column in columns):
+        entries.append((unassessed, "#ffffff", RULE))
+    parts += _legend(entries)
     order = [level.level for level in matrix.worst_first] + [0]
     for i, column in enumerate(columns):
         x, y = i * step + (step - bar) / 2, base
@@ -179,10 +184,10 @@ def draw_trend(matrix: LoadedMatrix, columns: Sequence[Column], alt: str) -> Pic
     return _picture(base + 14, parts, alt)
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> list[str]:
+def _legend(entries: Sequence[tuple[str, str, str]]) -> list[str]:
     parts, x = [], 0.0
-    for name, fill in entries:
-        parts += [_box(x, 2, 8, 8, fill), _text(x + 12, 9, name, 7.2)]
+    for name, fill, stroke in entries:
+        parts += [_box(x, 2, 8, 8, fill, stroke), _text(x + 12, 9, name, 7.2)]
         x += 12 + _width(name, 7.2) + 14
     return parts
 

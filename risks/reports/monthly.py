@@ -1,7 +1,8 @@
 """The monthly report of a register: everything it prints, as frozen values in the report's language.
 
-Positions and states are those at the end of the month, read from the history. Texts, owners, dates, ranges
-and mitigations are those of the day of printing, because older versions of them are not kept.
+Positions and states are those at the end of the month, or of now while it runs, read from the history.
+Texts, owners, dates, ranges and mitigations are those of the day of printing, because older versions of them
+are not kept.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext, pgettext_lazy
 
@@ -218,6 +220,7 @@ class Report:
     about: str
     period: str
     period_before: str
+    when: str  # at the end of October 2026; on 20 Oct 2026 while the month runs
     language_name: str
     prepared_by: str
     printed_at: str
@@ -228,6 +231,7 @@ class Report:
     sentences: tuple[str, ...]
     matrix: Picture
     trend: Picture
+    trend_title: str
     changes: tuple[ChangeGroup, ...]
     balance: str
     top: tuple[TopRisk, ...]
@@ -324,6 +328,17 @@ class _Builder:
         position = self.standing.position(risk_id)
         return -(position.rank if position else 0), -risk_id
 
+    @property
+    def running(self) -> bool:
+        return self.month == month_of(self.today)
+
+    @property
+    def when(self) -> str:
+        """The moment the positions are of, as a part of a sentence."""
+        if self.running:
+            return _("on %(day)s") % {"day": formatting.day(self.today)}
+        return _("at the end of %(month)s") % {"month": formatting.month(self.month)}
+
     def build(self, language: str, prepared_by: User) -> Report:
         register, period = self.register, formatting.month(self.month)
         mitigations = Mitigation.objects.filter(register=register)
@@ -339,6 +354,7 @@ class _Builder:
             about=_said(register, "description"),
             period=period,
             period_before=formatting.month(month_before(self.month)),
+            when=self.when,
             language_name=dict(settings.LANGUAGES)[language],
             prepared_by=str(prepared_by),
             printed_at=formatting.moment(self.now),
@@ -349,6 +365,7 @@ class _Builder:
             sentences=self._sentences(len(late_mitigations), len(late_reviews), len(acceptances)),
             matrix=self._matrix_picture(),
             trend=self._trend_picture(),
+            trend_title=self._trend_title,
             changes=tuple(self._change_groups()),
             balance=self._balance(),
             top=self._top(mitigations),
@@ -381,7 +398,11 @@ class _Builder:
         before, after = self.movement.before, self.standing
         pending = _("as of %(day)s") % {"day": formatting.day(self.today)}
         loss, share = self._loss(self._loss_share), formatting.share(self._loss_share)
-        budget = _("%(share)s of the yearly budget") % {"share": share}
+        budget = _("%(share)s of the yearly budget; %(estimated)d of %(active)d risks estimated") % {
+            "share": share,
+            "estimated": sum(1 for pk in self.active if self.risks[pk].expected_loss),
+            "active": len(self.active),
+        }
         return (
             self._compared(_("Active risks"), len(after.active), len(before.active)),
             self._compared(
@@ -416,10 +437,7 @@ class _Builder:
     def _sentences(self, mitigations: int, reviews: int, acceptances: int) -> tuple[str, str, str]:
         count = self.movement.count
         severe = _severe(self.standing)
-        first = _(
-            "At the end of %(month)s the register holds %(active)s; "
-            "%(severe)s at level %(levels)s, %(change)s."
-        )
+        first = _("%(when)s the register holds %(active)s; %(severe)s at level %(levels)s, %(change)s.")
         second = _(
             "During %(month)s it gained %(new)s, reopened %(reopened)s and closed %(closed)s; "
             "%(up)s moved up and %(down)s moved down."
@@ -428,7 +446,7 @@ class _Builder:
         return (
             first
             % {
-                "month": formatting.month(self.month),
+                "when": capfirst(self.when),
                 "active": ngettext("%d active risk", "%d active risks", len(self.active)) % len(self.active),
                 "severe": ngettext("%d of them is", "%d of them are", severe) % severe,
                 "levels": self._severe_levels,
@@ -458,7 +476,7 @@ class _Builder:
         count = self.movement.count
         sum_in_words = _(
             "%(before)d active at the start + %(new)d new + %(reopened)d reopened "
-            "− %(closed)d closed = %(after)d active at the end"
+            "− %(closed)d closed = %(after)d active %(when)s"
         )
         return sum_in_words % {
             "before": len(self.movement.before.active),
@@ -466,6 +484,7 @@ class _Builder:
             "reopened": count(What.REOPENED),
             "closed": count(What.CLOSED),
             "after": len(self.standing.active),
+            "when": self.when,
         }
 
     # --- pictures
@@ -482,11 +501,9 @@ class _Builder:
             for change in self.movement.changes
             if change.what in _ARROWS and change.before and change.after
         ]
-        words = "; ".join(
-            f"{self._place(*cell)}: {', '.join(mark.text for mark in marks)}" for cell, marks in cells.items()
-        )
-        alt = _("Risk matrix at the end of %(month)s. %(cells)s")
-        names = {"month": formatting.month(self.month), "cells": words}
+        words = _listed((self._place(*cell), [mark.text for mark in marks]) for cell, marks in cells.items())
+        alt = _("Risk matrix %(when)s. %(cells)s")
+        names = {"when": self.when, "cells": words}
         return draw_matrix(self.matrix, cells, ways, (_("Probability ↑"), _("Impact →")), alt % names)
 
     def _trend_picture(self) -> Picture:
@@ -499,14 +516,20 @@ class _Builder:
             Column(date_format(month, form), self.history.at(month_end(month)).levels())
             for month in reversed(months)
         ]
-        words = "; ".join(
-            f"{column.label}: "
-            + ", ".join(
-                f"{level.name} {column.levels.get(level.level, 0)}" for level in self.matrix.worst_first
-            )
+        unassessed = _("Not assessed")
+        names = [(level.level, level.name) for level in self.matrix.worst_first] + [(0, unassessed)]
+        words = _listed(
+            (column.label, [f"{name} {column.levels.get(level, 0)}" for level, name in names])
             for column in columns
         )
-        return draw_trend(self.matrix, columns, _("Active risks by level at each month's end. %s") % words)
+        alt = _("%(title)s. %(words)s") % {"title": self._trend_title, "words": words}
+        return draw_trend(self.matrix, columns, unassessed, alt)
+
+    @property
+    def _trend_title(self) -> str:
+        if self.running:
+            return _("Active risks by level at each month's end and %(when)s") % {"when": self.when}
+        return _("Active risks by level at each month's end")
 
     # --- rows
 
@@ -670,7 +693,8 @@ class _Builder:
         for step in steps:
             span = formatting.share_range(step.low, step.high)
             if budget is not None:
-                span = f"{span} ({self._money_range(step.low, step.high, float(budget))})"
+                money = self._money_range(step.low, step.high, float(budget))
+                span = _("%(share)s (%(money)s)") % {"share": span, "money": money}
             yield StepRow(step.index, _said(step, "name"), _said(step, "hint"), span)
 
     def _money_range(self, low: float, high: float | None, budget: float) -> str:
@@ -692,6 +716,14 @@ _CHANGES = {
     What.ACCEPTED: pgettext_lazy("change", "Accepted"),
 }
 _ARROWS = {What.UP: "↑", What.DOWN: "↓", What.SHIFTED: "→"}
+
+
+def _listed(items: Iterable[tuple[str, Sequence[str]]]) -> str:
+    """Names with what belongs to each, in words: `Oct 26: High 2, Low 1; Nov 26: High 3, Low 1`."""
+    comma = pgettext("between two items of a list", ", ")
+    semicolon = pgettext("between two groups of a list", "; ")
+    pattern = _("%(name)s: %(items)s")
+    return semicolon.join(pattern % {"name": name, "items": comma.join(found)} for name, found in items)
 
 
 def _severe(standing: Standing) -> int:
