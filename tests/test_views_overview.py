@@ -103,7 +103,9 @@ def test_overview_work_of_a_reader_is_none_and_says_so(cast, many):
 
 def test_overview_acceptances_that_end_soon_lead_to_these_only(cast, many, make_risk, today):
     make_risk(title_en="Accepted for long", residual=(3, 3), owner=cast.owner, state="accepted")
-    Acceptance.objects.filter(risk__title_en="Accepted for long").update(until_date=today + timedelta(days=90))
+    Acceptance.objects.filter(risk__title_en="Accepted for long").update(
+        until_date=today + timedelta(days=90)
+    )
     client = cast.client_for(cast.owner)
     for query in ("", "?register=VOICE"):
         work = {group.label: group for group in client.get(URL + query).context["work"]}
@@ -156,10 +158,39 @@ def test_overview_heat_map_counts_link_to_their_lists(cast, many):
     assert [total(client, url) for url, _count in found] == [int(count) for _url, count in found]
 
 
-def test_overview_expected_loss_is_money_by_currency(cast, make_risk, register):
-    make_risk(frequency_low=0.1, frequency_high=0.3, impact_low=0.01, impact_likely=0.02, impact_high=0.05)
-    figures = {figure.label: figure for figure in cast.client_for(cast.reader).get(URL).context["figures"]}
-    assert figures["Expected loss a year"].value == "¥50.4\N{NO-BREAK SPACE}k"
+RANGES = {
+    "frequency_low": 0.1, "frequency_high": 0.3, "impact_low": 0.01, "impact_likely": 0.02, "impact_high": 0.05,
+}  # fmt: skip
+
+
+def loss_figures(response):
+    figures = response.context["figures"]
+    return [figure for figure in figures if figure.label == "Expected loss a year"]
+
+
+def test_overview_expected_loss_is_money_and_says_of_how_many_risks(cast, make_risk):
+    make_risk(**RANGES)
+    make_risk(residual=(5, 5))
+    make_risk()
+    make_risk(state="closed", **RANGES)
+    client = cast.client_for(cast.reader)
+    response = client.get(URL)
+    [figure] = loss_figures(response)
+    assert (figure.value, figure.note) == ("¥50.4\N{NO-BREAK SPACE}k", "1 of 3 risks estimated")
+    assert "<small>1 of 3 risks estimated</small>" in response.content.decode()
+    table = client.get(figure.url).context["table"]
+    assert not table.errors
+    assert table.total == 3
+    assert table.columns["loss"].visible
+
+
+def test_overview_expected_loss_leaves_out_registers_without_a_budget(cast, make_risk, matrix):
+    values = {"key": "FREE", "name_en": "Free", "matrix": matrix}
+    other = create_register(cast.team, values, by=cast.actor(cast.administrator))
+    make_risk(**RANGES)
+    make_risk(register=other, **RANGES)
+    [figure] = loss_figures(cast.client_for(cast.reader).get(URL))
+    assert figure.note == "1 of 1 risk estimated"
 
 
 def test_trend_ends_as_the_register_stands_and_agrees_with_the_history(cast, register, many, today):

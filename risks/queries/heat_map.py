@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 
 from risks.enums import Kind
 from risks.models import Category, Register, Risk, User
@@ -43,11 +43,15 @@ class Narrowing:
 
 @dataclass(frozen=True)
 class RegisterCounts:
-    """Active risks of one register. `expected_loss` is the sum of theirs, as a share of its budget."""
+    """Active risks of one register.
+
+    `expected_loss` is the sum of theirs, as a share of its budget; `estimated` counts those that have one.
+    """
 
     cells: Counter[Place] = field(default_factory=Counter)
     unassessed: int = 0
     expected_loss: float = 0.0
+    estimated: int = 0
 
     @property
     def active(self) -> int:
@@ -94,13 +98,14 @@ def count_cells(
 ) -> dict[int, RegisterCounts]:
     """Counts of each register, by its id. One query."""
     rows = _by_cell(registers, kind, narrowing).annotate(count=Count("*"))
-    return _counts(registers, [(*row, 0.0) for row in rows])
+    return _counts(registers, [(*row, 0.0, 0) for row in rows])
 
 
 def count_cells_and_losses(registers: Sequence[Register]) -> dict[int, RegisterCounts]:
     """Residual counts with the expected losses, which take a little longer. One query."""
-    rows = _by_cell(registers, Kind.RESIDUAL, None).annotate(count=Count("*"), loss=Sum("expected_loss"))
-    return _counts(registers, rows)
+    rows = _by_cell(registers, Kind.RESIDUAL, None)
+    estimated = Count("pk", filter=Q(expected_loss__gt=0))
+    return _counts(registers, rows.annotate(count=Count("*"), loss=Sum("expected_loss"), estimated=estimated))
 
 
 def _by_cell(registers: Sequence[Register], kind: Kind | str, narrowing: Narrowing | None) -> Any:
@@ -115,15 +120,17 @@ def _by_cell(registers: Sequence[Register], kind: Kind | str, narrowing: Narrowi
 def _counts(registers: Sequence[Register], rows: Iterable[Any]) -> dict[int, RegisterCounts]:
     cells: dict[int, Counter[Place]] = {register.pk: Counter() for register in registers}
     unassessed: Counter[int] = Counter()
+    estimated: Counter[int] = Counter()
     losses: defaultdict[int, float] = defaultdict(float)
     alone = (registers[0].pk,) if len(registers) == 1 else ()
-    for register_id, probability, impact, count, loss in ((*alone, *row) for row in rows):
+    for register_id, probability, impact, count, loss, with_loss in ((*alone, *row) for row in rows):
         losses[register_id] += loss
+        estimated[register_id] += with_loss
         if probability is None:
             unassessed[register_id] += count
         else:
             cells[register_id][probability, impact] = count
-    return {pk: RegisterCounts(cells[pk], unassessed[pk], losses[pk]) for pk in cells}
+    return {pk: RegisterCounts(cells[pk], unassessed[pk], losses[pk], estimated[pk]) for pk in cells}
 
 
 def first_in_cells(

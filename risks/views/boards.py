@@ -193,7 +193,7 @@ class ListLinks:
 
     def url(self, **params: object) -> str:
         query = {**self.kept, **params}
-        return f"{self.path}?{urlencode(query)}" if query else self.path
+        return f"{self.path}?{urlencode(query, doseq=True)}" if query else self.path
 
 
 def build_boards(

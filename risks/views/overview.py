@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from risks import formatting, rules
@@ -24,6 +25,7 @@ from risks.models import MatrixLevel
 from risks.queries.heat_map import RegisterCounts
 from risks.queries.matrix import load_matrix
 from risks.queries.overview import Asked, MoveRow, Overview, RiskRow, ScoringRow, Trend, Work, read_overview
+from risks.tables import RiskTable
 from risks.views.access import Scope, team_view
 from risks.views.account import LAST_TEAM
 from risks.views.boards import ListLinks, build_boards
@@ -82,6 +84,7 @@ class Figure:
     value: str
     url: str
     is_bad: bool = False
+    note: str = ""
 
 
 def _figures(scope: Scope, found: Overview, links: ListLinks) -> Iterator[Figure]:
@@ -103,17 +106,47 @@ def _figures(scope: Scope, found: Overview, links: ListLinks) -> Iterator[Figure
     )
     yield Figure(_("Not assessed"), str(unassessed), links.url(unassessed=1))
     yield Figure(_("Drafts waiting"), str(found.drafts), links.url(state="draft"))
-    for amount in expected_losses(scope, found.counts):
-        yield Figure(_("Expected loss a year"), amount, links.url(state="active", sort="-loss"))
+    columns = [*RiskTable.default_columns, "loss"]
+    for loss in expected_losses(scope, found.counts):
+        url = links.url(state="active", sort="-loss", columns=columns)
+        yield Figure(_("Expected loss a year"), loss.text, url, note=loss.coverage)
 
 
-def expected_losses(scope: Scope, counts: Mapping[int, RegisterCounts]) -> list[str]:
-    """One amount for each currency, of the registers with a budget."""
-    sums: defaultdict[str, float] = defaultdict(float)
+@dataclass
+class ExpectedLoss:
+    """Of the registers with a budget in one currency: the amount, and of how many of their risks it is."""
+
+    currency: str
+    amount: float = 0.0
+    estimated: int = 0
+    active: int = 0
+
+    @property
+    def text(self) -> str:
+        return formatting.money(self.amount, self.currency)
+
+    @property
+    def coverage(self) -> str:
+        return ngettext(
+            "%(estimated)d of %(count)d risk estimated",
+            "%(estimated)d of %(count)d risks estimated",
+            self.active,
+        ) % {"estimated": self.estimated, "count": self.active}
+
+
+def expected_losses(scope: Scope, counts: Mapping[int, RegisterCounts]) -> list[ExpectedLoss]:
+    """One for each currency in which there is any."""
+    found: dict[str, ExpectedLoss] = {}
     for register in scope.shown_registers:
         if register.budget_amount is not None:
-            sums[register.currency] += float(register.budget_amount) * counts[register.pk].expected_loss
-    return [formatting.money(amount, currency) for currency, amount in sums.items() if amount]
+            its, loss = (
+                counts[register.pk],
+                found.setdefault(register.currency, ExpectedLoss(register.currency)),
+            )
+            loss.amount += float(register.budget_amount) * its.expected_loss
+            loss.estimated += its.estimated
+            loss.active += its.active
+    return [loss for loss in found.values() if loss.amount]
 
 
 # --- work
