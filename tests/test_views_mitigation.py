@@ -1,5 +1,6 @@
 """Mitigations: the table, the board, and adding, changing and removing one."""
 
+import re
 from datetime import date, timedelta
 
 import pytest
@@ -180,6 +181,20 @@ def test_board_columns_hold_their_states_and_done_of_the_last_month_only(cast, r
         ("done", 1, ["fresh"]),
         ("dropped", 1, ["given up"]),
     ]
+
+
+def test_board_says_beside_its_count_that_it_leaves_out_what_was_done_before(
+    cast, risk, make_mitigation, today
+):
+    make_mitigation(risk)
+    old = make_mitigation(risk, state="done")
+    Mitigation.objects.filter(pk=old.pk).update(done_date=today - timedelta(days=31))
+    client, told = cast.client_for(cast.reader), []
+    for view in ("table", "board"):
+        page = client.get(f"{LIST}?view={view}").content.decode()
+        [count] = re.findall(r'<p class="list-count" role="status">(.*?)</p>', page)
+        told.append(re.sub(r"<[^>]*>", "", count))
+    assert told == ["2 mitigations", "1 mitigation of those done, the last 30 days only"]
 
 
 def test_board_column_names_first_cards_and_counts_the_others(cast, risk, make_mitigation):
