@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -18,7 +18,8 @@ from django.utils.translation import gettext_lazy
 
 from risks import formatting
 from risks.enums import Frequency, Kind, MitigationState, Origin, State, Verb
-from risks.models import AuditEvent, Indicator, Mitigation, Risk
+from risks.models import Assessment, AuditEvent, Indicator, Mitigation, Risk, StateChange
+from risks.models.translated import Text
 from risks.queries.matrix import LoadedMatrix
 
 LONGEST = 240
@@ -63,6 +64,7 @@ class Line:
     event: AuditEvent
     who: str
     act: str
+    reason: str
     changes: list[Change]
 
     @property
@@ -77,8 +79,8 @@ class Line:
         if event.origin not in (Origin.PERSON, Origin.DEMO):
             parts.append(f' <span class="tag">{escape(Origin(event.origin).label)}</span>')
         parts.append("</p>")
-        if event.reason:
-            parts.append(f'<blockquote dir="auto">{escape(event.reason)}</blockquote>')
+        if self.reason:
+            parts.append(f'<blockquote dir="auto">{escape(self.reason)}</blockquote>')
         if self.changes:
             parts += ['<ul class="changes">', *(change.html for change in self.changes), "</ul>"]
         return mark_safe("".join(parts))  # noqa: S308  # nosec B308 B703 - what people typed is escaped
@@ -89,19 +91,65 @@ def _ago(when: datetime) -> str:
     return naturaltime(when) if timezone.now() - when < RECENT else formatting.day(when)
 
 
-def describe(events: Iterable[AuditEvent], matrix: LoadedMatrix) -> list[Line]:
-    """Events of one risk in the reader's language; positions in the words of its matrix."""
-    return [_line(event, matrix) for event in events]
+def describe(events: Sequence[AuditEvent], matrix: LoadedMatrix) -> list[Line]:
+    """Events of one risk in the reader's language; positions in the words of its matrix.
 
-
-def _line(event: AuditEvent, matrix: LoadedMatrix) -> Line:
-    act = _ACTS.get((event.object_type, Verb(event.verb)))
-    words = str(act) % {"name": event.object_label} if act else event.get_verb_display()
-    changes = [
-        _change(event.object_type, name, before, after, matrix)
-        for name, (before, after) in event.changes.items()
+    One query at most: events keep the words of whoever acted, what they tell of may have both languages.
+    """
+    texts = _texts(events)
+    return [
+        _line(
+            event,
+            _in_reader_language(event.object_label, texts.get((event.object_type, event.object_id))),
+            _in_reader_language(event.reason, texts.get((_subject(event), event.happened_at))),
+            matrix,
+        )
+        for event in events
     ]
-    return Line(event, str(event.actor or _("The system")), words, changes)
+
+
+def _in_reader_language(kept: str, text: Text | None) -> str:
+    """The text if it is what was kept, in one language or the other; else what was kept."""
+    return str(text) if text and kept in (text.en, text.zh) else kept
+
+
+def _subject(event: AuditEvent) -> str:
+    """The kind of position that was scored, or `state` where that was changed."""
+    return next(iter(event.changes), "")
+
+
+def _texts(events: Sequence[AuditEvent]) -> dict[tuple[str, Any], Text]:
+    """Reasons by subject and moment, names of mitigations and indicators by type and id."""
+    moments = {e.happened_at for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)}
+    parts = {e.object_id for e in events if e.object_type in ("mitigation", "indicator")}
+    if not moments and not parts:
+        return {}
+    risk, never = events[0].risk_id, models.Value(None, output_field=models.DateTimeField())
+    scores = Assessment.objects.filter(risk=risk, assessed_at__in=moments).values_list(
+        "kind", "assessed_at", "pk", "reason_en", "reason_zh"
+    )
+    moves = StateChange.objects.filter(risk=risk, moved_at__in=moments).values_list(
+        models.Value("state"), "moved_at", "pk", "reason_en", "reason_zh"
+    )
+    mitigations = Mitigation.objects.filter(risk=risk, pk__in=parts).values_list(
+        models.Value("mitigation"), never, "pk", "title_en", "title_zh"
+    )
+    indicators = Indicator.objects.filter(risk=risk, pk__in=parts).values_list(
+        models.Value("indicator"), never, "pk", "name_en", "name_zh"
+    )
+    others = (each.order_by() for each in (moves, mitigations, indicators))
+    rows = scores.order_by().union(*others, all=True)
+    return {(subject, at or pk): Text(en, zh) for subject, at, pk, en, zh in rows}
+
+
+def _line(event: AuditEvent, name: str, reason: str, matrix: LoadedMatrix) -> Line:
+    act = _ACTS.get((event.object_type, Verb(event.verb)))
+    words = str(act) % {"name": name} if act else event.get_verb_display()
+    changes = [
+        _change(event.object_type, field, before, after, matrix)
+        for field, (before, after) in event.changes.items()
+    ]
+    return Line(event, str(event.actor or _("The system")), words, reason, changes)
 
 
 def _change(kind: str, name: str, before: Any, after: Any, matrix: LoadedMatrix) -> Change:
