@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -193,6 +194,31 @@ def test_activity_writes_positions_and_states_as_words(cast: Cast, risk: Risk) -
     assert lines[1].event.reason == "Worse"
 
 
+def test_activity_reads_reasons_and_names_in_the_readers_language(
+    cast: Cast, risk: Risk, make_mitigation: Any
+) -> None:
+    by, at = cast.actor(cast.manager), timezone.now()
+    for kind, chinese in (("inherent", "固有变差"), ("residual", "剩余变差")):
+        assess_risk(risk, kind, 5, 5, by=by, reason=Text(f"Worse {kind}", chinese), at=at)
+    move_risk(risk, MOVES_BY_NAME["treat"], by=by, reason=Text("Begun", "开始"), at=at)
+    move_risk(risk, MOVES_BY_NAME["close"], by=by, reason=Text("English alone"))
+    make_mitigation(risk, title_en="Audit", title_zh="审核")
+    save_indicator(Indicator(risk=risk, name_en="Rate", name_zh="比率", amber=1, red=2), by=by)
+    renamed = make_mitigation(risk, title_en="Old", title_zh="旧")
+    Mitigation.objects.filter(pk=renamed.pk).update(title_en="New", title_zh="新")
+    client = cast.client_for(cast.reader)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "zh-hans"
+    page = client.get(PAGE)
+    found = {line.reason for line in page.context["lines"]}
+    assert found == {"固有变差", "剩余变差", "开始", "English alone", "First look", ""}
+    names = [
+        next(name for name in ("审核", "比率", "Old", "旧", "新") if name in line.act)
+        for line in page.context["lines"] if line.event.object_type != "risk"
+    ]  # fmt: skip
+    assert sorted(names) == ["Old", "审核", "比率"]
+    assert '<blockquote dir="auto">开始</blockquote>' in page.content.decode()
+
+
 def test_activity_comes_in_pages_of_twenty(cast: Cast, risk: Risk, htmx_headers: Any) -> None:
     for _ in range(20):
         assess_risk(risk, "residual", 4, 3, by=cast.actor(cast.owner))
@@ -254,6 +280,18 @@ def test_new_risk_opens_for_those_who_may(cast: Cast, register: Register, who: s
 def test_new_risk_without_a_register_says_what_to_do(cast: Cast) -> None:
     html = cast.client_for(cast.administrator).get(NEW).content.decode()
     assert re.findall(r"<h2>(.*?)</h2>", html)[:1] == ["There is no register yet"]
+
+
+def test_new_risk_begins_at_the_title_and_a_refused_one_at_what_is_wrong(
+    cast: Cast, register: Register
+) -> None:
+    client = cast.client_for(cast.manager)
+    refused = client.post(NEW, _intake(register, title_en=""))
+    found = [
+        re.findall(r'name="(\w+)"[^>]* autofocus\b', page.content.decode())
+        for page in (client.get(NEW), refused)
+    ]
+    assert found == [["title_en"], []]
 
 
 def test_new_risk_is_filled_with_owner_and_date(cast: Cast, register: Register) -> None:
@@ -321,6 +359,41 @@ def test_new_risk_leaves_out_what_is_not_ticked_and_takes_what_was_changed(
     ]  # fmt: skip
     assert mitigations[1].title_zh == ""  # the template's words no longer say the same
     assert Indicator.objects.count() == template.indicators.count() - 1
+
+
+@pytest.mark.parametrize(
+    ("language", "shown", "other"), [("en", "en", "zh"), ("zh-hans", "zh", "en")], ids=["english", "chinese"]
+)
+def test_new_risk_clears_the_other_language_of_texts_that_were_changed(
+    cast: Cast, register: Register, template: Template, language: str, shown: str, other: str
+) -> None:
+    client = cast.client_for(cast.manager)
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = language
+    data = _as_sent(client.get(f"{NEW}?template={template.pk}"))
+    data |= {
+        f"title_{shown}": "Ours",
+        f"event_{shown}": "Ours",
+        f"event_{other}": "Theirs",
+        f"cause_{shown}": "",
+    }
+    data |= {"indicators-0-name": "Ours"}
+    assert client.post(NEW, data).status_code == 302
+    risk = Risk.objects.get(code="VOICE-1")
+    assert (getattr(risk, f"title_{shown}"), getattr(risk, f"title_{other}")) == ("Ours", "")
+    assert (risk.cause_en, risk.cause_zh) == ("", "")
+    assert (getattr(risk, f"event_{shown}"), getattr(risk, f"event_{other}")) == ("Ours", "Theirs")
+    assert (risk.consequence_en, risk.consequence_zh) == (template.consequence_en, template.consequence_zh)
+    indicator = risk.indicators.order_by("position")[0]
+    assert (getattr(indicator, f"name_{shown}"), getattr(indicator, f"name_{other}")) == ("Ours", "")
+
+
+def test_new_risk_from_a_template_without_its_title_asks_for_one(
+    cast: Cast, register: Register, template: Template
+) -> None:
+    client = cast.client_for(cast.manager)
+    data = _as_sent(client.get(f"{NEW}?template={template.pk}")) | {"title_en": ""}
+    answer = client.post(NEW, data)
+    assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["title_en"])
 
 
 def test_new_risk_keeps_percentages_as_shares(cast: Cast, register: Register) -> None:

@@ -55,9 +55,10 @@ class IntakeForm(RiskForm):
 
     def __init__(
         self, *args: Any, registers: Sequence[Register], register: Register, matrix: LoadedMatrix,
-        **kwargs: Any,
+        suggestion: Suggestion, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(*args, **kwargs)
+        self.suggestion = suggestion
         title, other = f"title_{record_language()}", f"title_{other_language()}"
         self.fields[title].required = not str(self.data.get(other, "")).strip()
         field: forms.ChoiceField = self.fields["register"]  # type: ignore[assignment]
@@ -74,6 +75,9 @@ class IntakeForm(RiskForm):
             self.add_error(
                 "register", _("This register uses another matrix. Look at the positions again, then save.")
             )
+        for part in ("title", *STATEMENT):
+            if self.suggestion.is_outdated(part, data):
+                data[f"{part}_{other_language()}"] = ""
         return data
 
     def positions(self) -> dict[Kind, Place]:
@@ -84,7 +88,7 @@ class Row(Form):
     """A line of the new risk's form: counts if it is ticked and something is written in it."""
 
     main: str
-    keep = forms.BooleanField(label=_("Take over"), required=False, initial=True)
+    keep = forms.BooleanField(label=_("Keep"), required=False, initial=True)
     source = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def full_clean(self) -> None:
@@ -192,6 +196,15 @@ class Suggestion:
         known = words(f"{self.template.title_en} {self.template.title_zh} {self.template.code}")
         return all(any(each.startswith(word) for each in known) for word in words(title))
 
+    def is_outdated(self, part: str, values: Mapping[str, Any]) -> bool:
+        """Whether the words shown were changed while those of the other language are still the template's."""
+        shown, other = f"{part}_{record_language()}", f"{part}_{other_language()}"
+        return not self._wrote(shown, values) and self._wrote(other, values)
+
+    def _wrote(self, name: str, values: Mapping[str, Any]) -> bool:
+        suggested = self.fields.get(name, "").replace("\r\n", "\n").strip()
+        return bool(values.get(name, "") == suggested)
+
     def other_language(self, row: Draft, names: Sequence[str], parts: models.QuerySet[Any]) -> dict[str, str]:
         """Columns of the language not shown, while the words shown are still the template's."""
         code = other_language()
@@ -217,7 +230,7 @@ class Intake:
     ) -> None:  # fmt: skip
         self.suggestion = suggestion
         mitigations, indicators = rows or (suggestion.mitigations, suggestion.indicators)
-        self.form = IntakeForm(data, initial=initial, **options)
+        self.form = IntakeForm(data, initial=initial, suggestion=suggestion, **options)
         self.mitigations = MitigationRows(data, prefix="mitigations", initial=mitigations)
         self.indicators = IndicatorRows(data, prefix="indicators", initial=indicators)
 

@@ -274,7 +274,9 @@ def _filled_intake(request: HttpRequest, scope: Scope, register: Register) -> In
         typed = {f"title_{record_language()}": request.GET.get("title", "")[:200]}
         initial = refill(new_risk_draft(scope.user) | typed, {}, suggestion.fields)
         initial["template"] = _template_id(suggestion)
-        return _intake(scope, register, None, suggestion=suggestion, initial=initial)
+        intake = _intake(scope, register, None, suggestion=suggestion, initial=initial)
+        intake.form.title.field.widget.attrs["autofocus"] = True
+        return intake
     before = Suggestion(find_template(scope.team, request.POST.get("template", "")), matrix)
     chosen = request.POST.get("template_choice", "")
     suggestion = Suggestion(find_template(scope.team, chosen), matrix) if chosen else before
