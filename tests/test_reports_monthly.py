@@ -328,7 +328,7 @@ def test_every_character_of_the_content_is_in_the_fonts(settings):
 
 def test_awkward_texts_print(register, cast, make_risk, make_mitigation):
     at = datetime(2026, 10, 2, tzinfo=UTC)
-    make_risk(title_en="🚀 Emoji and \x00\x08 control", residual=(5, 5), at=at)
+    make_risk(title_en="🚀 Emoji and \x07\x08 control", residual=(5, 5), at=at)
     make_risk(title_en="סיכון בעברית", residual=(5, 5), at=at)
     make_risk(title_en=LONG[:200], cause_en=LONG, residual=(5, 5), at=at)
     lengthy = make_risk(event_en="Ten thousand characters. " * 400, residual=(5, 5), at=at)

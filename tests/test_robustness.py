@@ -733,7 +733,7 @@ def test_downloads_have_plain_names(evil: World) -> None:
         url = evil.url("risk-export", format=file_format)
         for query, source in (("", "acme"), ("?register=VOICE", "VOICE")):
             response = evil.client("reader").get(url + query)
-            response.close()
+            b"".join(response.streaming_content)  # to its end: closing it early would close the connection
             header = response.headers["Content-Disposition"]
             assert header == f'attachment; filename="{source}-{timezone.localdate()}.{file_format}"'
 
