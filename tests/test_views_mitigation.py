@@ -194,7 +194,7 @@ def test_board_says_beside_its_count_that_it_leaves_out_what_was_done_before(
         page = client.get(f"{LIST}?view={view}").content.decode()
         [count] = re.findall(r'<p class="list-count" role="status">(.*?)</p>', page)
         told.append(re.sub(r"<[^>]*>", "", count))
-    assert told == ["2 mitigations", "1 mitigation of those done, the last 30 days only"]
+    assert told == ["2 mitigations", "1 mitigation · done: the last 30 days only"]
 
 
 def test_board_column_names_first_cards_and_counts_the_others(cast, risk, make_mitigation):

@@ -159,7 +159,8 @@ def test_overview_heat_map_counts_link_to_their_lists(cast, many):
 
 
 RANGES = {
-    "frequency_low": 0.1, "frequency_high": 0.3, "impact_low": 0.01, "impact_likely": 0.02, "impact_high": 0.05,
+    "frequency_low": 0.1, "frequency_high": 0.3,
+    "impact_low": 0.01, "impact_likely": 0.02, "impact_high": 0.05,
 }  # fmt: skip
 
 
