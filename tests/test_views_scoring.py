@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -217,3 +218,13 @@ def test_assess_page_has_as_many_queries_after_thirty_assessments(
     for _ in range(30):
         assess_risk(risk, Kind.RESIDUAL, 4, 3, by=cast.actor(cast.owner))
     assert count_queries(lambda: client.get(URL)) == few <= 6
+
+
+def test_assess_form_is_sent_to_where_signing_in_again_leads_back_to(
+    client: Client, cast: Cast, risk: Risk, htmx_headers: Any
+) -> None:
+    dialog = cast.client_for(cast.manager).get(f"{URL}?kind=target", headers=htmx_headers("dialog"))
+    sent_to = re.findall(r'(?:action|hx-post)="([^"]*)"', dialog.content.decode())
+    answer = client.post(sent_to[0], {"kind": "target"}, headers=htmx_headers("dialog"))
+    back = parse_qs(urlsplit(answer.headers["HX-Redirect"]).query)["next"]
+    assert [*sent_to, *back] == [f"{URL}?kind=target"] * 3

@@ -39,29 +39,32 @@ document.addEventListener("click", (event) => {
   rows.lastElementChild.querySelector("input:not([type=hidden], [type=checkbox])").focus();
 });
 
-// --- what was typed outlives an expired sign-in: this tab keeps it until a page shows that it is saved
+// --- what was typed outlives an expired sign-in: this tab keeps it until a page or an event shows that it is saved.
+// A dialog's form comes back as a page of its own, so a form is known by where it is sent.
 
 const KEPT = "riskreg-typed";
-const longForm = () => document.querySelector("[data-once]");
+const keptForm = () => [...document.querySelectorAll("[data-once], [data-keep]")].find((form) => form.action === kept.action);
 const bar = document.querySelector("[data-restore-bar]");
 const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+const forget = () => sessionStorage.removeItem(KEPT);
 
-if (kept?.path !== location.pathname || !longForm()) sessionStorage.removeItem(KEPT);
+if (!kept || !keptForm()) forget();
 else if (bar && !document.querySelector("main [role=alert]")) bar.hidden = false;
 
 document.addEventListener("input", (event) => {
   const form = event.target.form;
-  if (!form?.matches("[data-once]")) return;
+  if (!form?.matches("[data-once], [data-keep]")) return;
   const fields = [...new FormData(form)].filter(([name]) => name !== "csrfmiddlewaretoken");
-  sessionStorage.setItem(KEPT, JSON.stringify({ path: location.pathname, fields }));
+  sessionStorage.setItem(KEPT, JSON.stringify({ action: form.action, fields }));
 });
 
 bar?.addEventListener("click", (event) => {
-  if (event.target.closest("[data-restore]")) putBack(longForm(), kept.fields);
-  else if (event.target.closest("[data-forget]")) sessionStorage.removeItem(KEPT);
+  if (event.target.closest("[data-restore]")) putBack(keptForm(), kept.fields);
+  else if (event.target.closest("[data-forget]")) forget();
   else return;
   bar.hidden = true;
 });
+for (const saved of ["risk-assessed", "risk-changed"]) document.addEventListener(saved, forget);
 
 function putBack(form, fields) {
   for (const add of form.querySelectorAll("[data-add]")) {
