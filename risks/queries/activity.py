@@ -121,7 +121,7 @@ def _subject(event: AuditEvent) -> str:
 def _texts(events: Sequence[AuditEvent]) -> dict[tuple[str, Any], Text]:
     """Reasons by subject and moment, names of mitigations and indicators by type and id."""
     moments = {e.happened_at for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)}
-    parts = {e.object_id for e in events if e.object_type in ("mitigation", "indicator")}
+    parts = {e.object_id for e in events if e.object_id and e.object_type in ("mitigation", "indicator")}
     if not moments and not parts:
         return {}
     risk, never = events[0].risk_id, models.Value(None, output_field=models.DateTimeField())
