@@ -2,7 +2,18 @@
 
 from django.urls import path, register_converter
 
-from risks.views import account, library, matrix, mitigation, overview, register, report, risk, risk_list, scoring
+from risks.views import (
+    account,
+    library,
+    matrix,
+    mitigation,
+    overview,
+    register,
+    report,
+    risk,
+    risk_list,
+    scoring,
+)
 
 
 class CodeConverter:
