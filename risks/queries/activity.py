@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from risks.models.translated import Text
 from risks.queries.matrix import LoadedMatrix
 
 LONGEST = 240
+Texts = Mapping[tuple[str, Any], Text]
 """Characters of a text that are shown of it."""
 
 RECENT = timedelta(days=30)
@@ -91,12 +92,25 @@ def _ago(when: datetime) -> str:
     return naturaltime(when) if timezone.now() - when < RECENT else formatting.day(when)
 
 
-def describe(events: Sequence[AuditEvent], matrix: LoadedMatrix) -> list[Line]:
+def known_texts(
+    assessments: Iterable[Assessment], mitigations: Iterable[Mitigation], indicators: Iterable[Indicator]
+) -> Texts:
+    """The texts of rows that a page has loaded anyway, as `describe` looks for them."""
+    return {
+        **{(each.kind, each.assessed_at): Text(each.reason_en, each.reason_zh) for each in assessments},
+        **{("mitigation", each.pk): Text(each.title_en, each.title_zh) for each in mitigations},
+        **{("indicator", each.pk): Text(each.name_en, each.name_zh) for each in indicators},
+    }
+
+
+def describe(events: Sequence[AuditEvent], matrix: LoadedMatrix, known: Texts | None = None) -> list[Line]:
     """Events of one risk in the reader's language; positions in the words of its matrix.
 
-    One query at most: events keep the words of whoever acted, what they tell of may have both languages.
+    Events keep the words of whoever acted; what they tell of may have both languages. One query for those
+    texts that are not `known`, none if all are.
     """
-    texts = _texts(events)
+    known = known or {}
+    texts = {**known, **_texts(events, known)}
     return [
         _line(
             event,
@@ -118,10 +132,13 @@ def _subject(event: AuditEvent) -> str:
     return next(iter(event.changes), "")
 
 
-def _texts(events: Sequence[AuditEvent]) -> dict[tuple[str, Any], Text]:
+def _texts(events: Sequence[AuditEvent], known: Texts) -> Texts:
     """Reasons by subject and moment, names of mitigations and indicators by type and id."""
-    moments = {e.happened_at for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)}
-    parts = {e.object_id for e in events if e.object_id and e.object_type in ("mitigation", "indicator")}
+    told = [e for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)]
+    reasons = {(_subject(e), e.happened_at) for e in told}
+    names = {(e.object_type, e.object_id) for e in events if e.object_type in ("mitigation", "indicator")}
+    moments = {at for _what, at in reasons - known.keys()}
+    parts = {pk for _type, pk in names - known.keys() if pk}
     if not moments and not parts:
         return {}
     risk, never = events[0].risk_id, models.Value(None, output_field=models.DateTimeField())

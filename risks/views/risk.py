@@ -28,7 +28,7 @@ from risks.forms.scoring import KIND_INITIALS
 from risks.htmx import render_page, requested_partial
 from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
-from risks.queries.activity import describe
+from risks.queries.activity import describe, known_texts
 from risks.queries.matrix import LoadedMatrix
 from risks.queries.risk import (
     Activity,
@@ -70,7 +70,7 @@ def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
         load_people((activity.events, "actor"))
     else:
         context |= _detail(scope, risk, matrix, activity)
-    context["lines"] = describe(activity.events, matrix)
+    context["lines"] = describe(activity.events, matrix, context.get("texts"))
     return render_page(request, "risks/risk/detail.html", context, partials=partials)
 
 
@@ -107,6 +107,7 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
     assessments = read_assessments(risk)
     positions = {kind: risk.position(kind) for kind in Kind}
     mitigations = read_mitigations(risk)
+    indicators = list(risk.indicators.order_by("position", "id"))
     acceptance = running_acceptance(risk) if risk.state == State.ACCEPTED else None
     load_people(
         ([risk], "owner"), ([risk], "created_by"), (activity.events, "actor"), (assessments, "assessed_by"),
@@ -121,7 +122,8 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
         "history": [_scoring(each, matrix) for each in reversed(assessments)],
         "movement": (movement > 0) - (movement < 0),
         "mitigations": mitigations,
-        "indicators": [_watched(scope, risk, each) for each in risk.indicators.order_by("position", "id")],
+        "indicators": [_watched(scope, risk, each) for each in indicators],
+        "texts": known_texts(assessments, mitigations, indicators),
         "acceptance": acceptance,
         "moves": [_step(scope, risk, move) for move in rules.moves_from(risk.state)],
         "state": State(risk.state).label,
