@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -133,30 +135,46 @@ def _subject(event: AuditEvent) -> str:
 
 
 def _texts(events: Sequence[AuditEvent], known: Texts) -> Texts:
-    """Reasons by subject and moment, names of mitigations and indicators by type and id."""
+    """Reasons by subject and moment, names of mitigations and indicators by type and id. One query at most."""
     told = [e for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)]
-    reasons = {(_subject(e), e.happened_at) for e in told}
-    names = {(e.object_type, e.object_id) for e in events if e.object_type in ("mitigation", "indicator")}
-    moments = {at for _what, at in reasons - known.keys()}
-    parts = {pk for _type, pk in names - known.keys() if pk}
-    if not moments and not parts:
+    named = [e for e in events if e.object_type in ("mitigation", "indicator")]
+    wanted: set[tuple[str, Any]] = {(_subject(e), e.happened_at) for e in told}
+    wanted |= {(e.object_type, e.object_id) for e in named}
+    sought: defaultdict[str, list[Any]] = defaultdict(list)
+    for subject, key in wanted - known.keys():
+        sought[subject if subject in _SOURCES else "scores"].append(key)
+    sources = [_SOURCES[name](events[0].risk_id, keys) for name, keys in sorted(sought.items())]
+    if not sources:
         return {}
-    risk, never = events[0].risk_id, models.Value(None, output_field=models.DateTimeField())
-    scores = Assessment.objects.filter(risk=risk, assessed_at__in=moments).values_list(
-        "kind", "assessed_at", "pk", "reason_en", "reason_zh"
-    )
-    moves = StateChange.objects.filter(risk=risk, moved_at__in=moments).values_list(
-        models.Value("state"), "moved_at", "pk", "reason_en", "reason_zh"
-    )
-    mitigations = Mitigation.objects.filter(risk=risk, pk__in=parts).values_list(
-        models.Value("mitigation"), never, "pk", "title_en", "title_zh"
-    )
-    indicators = Indicator.objects.filter(risk=risk, pk__in=parts).values_list(
-        models.Value("indicator"), never, "pk", "name_en", "name_zh"
-    )
-    others = (each.order_by() for each in (moves, mitigations, indicators))
-    rows = scores.order_by().union(*others, all=True)
+    rows = sources[0].union(*sources[1:], all=True) if len(sources) > 1 else sources[0]
     return {(subject, at or pk): Text(en, zh) for subject, at, pk, en, zh in rows}
+
+
+def _scores(risk_id: int | None, moments: list[datetime]) -> QuerySet[Any, Any]:
+    rows = Assessment.objects.filter(risk=risk_id, assessed_at__in=moments).order_by()
+    return rows.values_list("kind", "assessed_at", "pk", "reason_en", "reason_zh")
+
+
+def _moves(risk_id: int | None, moments: list[datetime]) -> QuerySet[Any, Any]:
+    rows = StateChange.objects.filter(risk=risk_id, moved_at__in=moments).order_by()
+    return rows.values_list(models.Value("state"), "moved_at", "pk", "reason_en", "reason_zh")
+
+
+def _mitigations(risk_id: int | None, ids: list[int | None]) -> QuerySet[Any, Any]:
+    rows = Mitigation.objects.filter(risk=risk_id, pk__in=[pk for pk in ids if pk]).order_by()
+    return rows.values_list(models.Value("mitigation"), _NEVER, "pk", "title_en", "title_zh")
+
+
+def _indicators(risk_id: int | None, ids: list[int | None]) -> QuerySet[Any, Any]:
+    rows = Indicator.objects.filter(risk=risk_id, pk__in=[pk for pk in ids if pk]).order_by()
+    return rows.values_list(models.Value("indicator"), _NEVER, "pk", "name_en", "name_zh")
+
+
+_NEVER = models.Value(None, output_field=models.DateTimeField())
+_SOURCES: dict[str, Callable[[int | None, list[Any]], QuerySet[Any, Any]]] = {
+    "scores": _scores, "state": _moves, "mitigation": _mitigations, "indicator": _indicators,
+}  # fmt: skip
+"""What has texts in both languages, by the subject that an event names."""
 
 
 def _line(event: AuditEvent, name: str, reason: str, matrix: LoadedMatrix) -> Line:
