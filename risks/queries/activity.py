@@ -135,7 +135,7 @@ def _subject(event: AuditEvent) -> str:
 
 
 def _texts(events: Sequence[AuditEvent], known: Texts) -> Texts:
-    """Reasons by subject and moment, names of mitigations and indicators by type and id. One query at most."""
+    """Reasons by subject and moment, names of mitigations and indicators by type and id: one query."""
     told = [e for e in events if e.reason and e.verb in (Verb.ASSESSED, Verb.MOVED)]
     named = [e for e in events if e.object_type in ("mitigation", "indicator")]
     wanted: set[tuple[str, Any]] = {(_subject(e), e.happened_at) for e in told}
