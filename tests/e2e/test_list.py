@@ -67,6 +67,7 @@ def test_owner_is_changed_in_its_cell_by_keyboard(page: Page) -> None:
     expect(link).to_have_text(before)
 
     page.keyboard.press("Enter")
+    expect(choice).to_be_focused()
     choice.select_option("")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
