@@ -12,6 +12,7 @@ from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import QuerySet
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -170,7 +171,7 @@ def _indicators(risk_id: int | None, ids: list[int | None]) -> QuerySet[Any, Any
     return rows.values_list(models.Value("indicator"), _NEVER, "pk", "name_en", "name_zh")
 
 
-_NEVER = models.Value(None, output_field=models.DateTimeField())
+_NEVER = Cast(models.Value(None), models.DateTimeField())  # PostgreSQL wants the type of a NULL in a union
 _SOURCES: dict[str, Callable[[int | None, list[Any]], QuerySet[Any, Any]]] = {
     "scores": _scores, "state": _moves, "mitigation": _mitigations, "indicator": _indicators,
 }  # fmt: skip
