@@ -11,7 +11,6 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -225,9 +224,6 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 3_000
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REPORT_MAX_RISKS = 300  # a report made while its reader waits; longer registers are offered as XLSX
 REPORT_VERSION = "1"
-IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "change"
-IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-LANGUAGES_OF_RECORDS = [("en", _("English")), ("zh", _("Chinese"))]
 
 LOGGING = {
     "version": 1,
