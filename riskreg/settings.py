@@ -51,6 +51,13 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
+    "django_tasks",
+    "django_tasks_db",
+    "simple_history",
     "django_htmx",
     "django_tables2",
     "django_filters",
@@ -220,6 +227,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 3_000
 
 # --- product
+
+# Jobs wait in the database; `manage.py worker` does them.
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+SIMPLE_HISTORY_DATE_INDEX = False  # the histories name the indexes they are read by
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REPORT_MAX_RISKS = 300  # a report made while its reader waits; longer registers are offered as XLSX

@@ -126,7 +126,22 @@ class Verb(TextChoices):
     ASSESSED = "assessed", _("assessed")
     MOVED = "moved", _("changed the state")
     DELETED = "deleted", _("deleted")
+    UNDONE = "undone", _("undid a change")
     EXPORTED = "exported", _("exported")
+    DOWNLOADED = "downloaded", _("downloaded")
+    COMMENTED = "commented", _("commented")
+    SIGNED_IN = "signed_in", _("signed in")
+    SIGN_IN_FAILED = "sign_in_failed", _("failed to sign in")
+    SIGNED_OUT = "signed_out", _("signed out")
+    SECURED = "secured", _("changed how they sign in")
+    INVITED = "invited", _("invited")
+    JOINED = "joined", _("joined the team")
+    LEFT = "left", _("left the team")
+    HANDED_OVER = "handed_over", _("handed over")
+    ARCHIVED = "archived", _("archived")
+    RESTORED = "restored", _("restored")
+    REMOVED = "removed", _("removed for good")
+    PSEUDONYMISED = "pseudonymised", _("pseudonymised")
 
 
 class Origin(TextChoices):
@@ -134,5 +149,36 @@ class Origin(TextChoices):
 
     PERSON = "person", _("by hand")
     BULK = "bulk", _("many at once")
+    IMPORT = "import", _("by import")
     COMMAND = "command", _("by a command")
+    SCHEDULE = "schedule", _("by schedule")
     DEMO = "demo", _("demonstration")
+
+
+class NoticeKind(TextChoices):
+    """What somebody is told of; each can be had at once, once a day or not at all by mail."""
+
+    MENTION = "mention", _("Somebody mentions you")
+    ASSIGNMENT = "assignment", _("You become owner of a risk or mitigation")
+    COMMENT = "comment", _("A comment on a risk you follow")
+    CHANGE = "change", _("A change of a risk you follow")
+    DUE = "due", _("A review, mitigation or acceptance of yours is due")
+    TEAM = "team", _("Your role or membership changes")
+
+
+class Delivery(TextChoices):
+    """How a notice goes out by mail. The inbox has it in any case."""
+
+    AT_ONCE = "at_once", _("At once")
+    DIGEST = "digest", _("Once a day")
+    OFF = "off", _("Not by mail")
+
+
+DEFAULT_DELIVERY = {
+    NoticeKind.MENTION: Delivery.AT_ONCE,
+    NoticeKind.ASSIGNMENT: Delivery.AT_ONCE,
+    NoticeKind.COMMENT: Delivery.DIGEST,
+    NoticeKind.CHANGE: Delivery.DIGEST,
+    NoticeKind.DUE: Delivery.DIGEST,
+    NoticeKind.TEAM: Delivery.AT_ONCE,
+}

@@ -15,7 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from risks.enums import MANAGERS, WRITERS, Origin, Role, State
 from risks.exceptions import NotAllowed
-from risks.models import Membership, Mitigation, Register, Risk, User
+from risks.models import Attachment, Comment, Membership, Mitigation, Register, Risk, User
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Actor:
     """Who acts, in which team and role, and by which way."""
 
     user: User | None
-    team_id: int
+    team_id: int | None
     role: Role
     origin: Origin = Origin.PERSON
 
@@ -32,8 +32,16 @@ class Actor:
         return cls(membership.user, membership.team_id, Role(membership.role))
 
     @classmethod
-    def system(cls, team_id: int, origin: Origin = Origin.COMMAND) -> Actor:
-        """A command or a schedule, which may do all that the team's administrator may."""
+    def operator(cls, user: User, team_id: int | None = None) -> Actor:
+        """Somebody in the admin site, which is for those who run the installation."""
+        return cls(user, team_id, Role.ADMINISTRATOR)
+
+    @classmethod
+    def system(cls, team_id: int | None, origin: Origin = Origin.COMMAND) -> Actor:
+        """A command or a schedule, which may do all that the team's administrator may.
+
+        No team: acts on what belongs to the whole installation.
+        """
         return cls(None, team_id, Role.ADMINISTRATOR, origin)
 
     def by_way_of(self, origin: Origin) -> Actor:
@@ -212,3 +220,83 @@ def check_can_administer(actor: Actor, register: Register | None = None) -> None
 
 def can_administer(actor: Actor, register: Register | None = None) -> bool:
     return allows(check_can_administer, actor, register)
+
+
+def check_can_edit_register(actor: Actor, register: Register) -> None:
+    """Settings of a register; an archived one stays as it is."""
+    check_can_administer(actor, register)
+    check_is_not_archived(register)
+
+
+def can_edit_register(actor: Actor, register: Register) -> bool:
+    return allows(check_can_edit_register, actor, register)
+
+
+def check_is_not_archived(register: Register) -> None:
+    if register.is_archived:
+        raise NotAllowed(_("This register is archived. Nothing in it can be changed."))
+
+
+def check_can_change_member(actor: Actor, membership: Membership) -> None:
+    """Role, activity and hand-over of one member."""
+    _check_own_team(actor, membership.team_id)
+    check_can_administer(actor)
+
+
+def can_change_member(actor: Actor, membership: Membership) -> bool:
+    return allows(check_can_change_member, actor, membership)
+
+
+# --- discussion and files
+
+
+def check_can_comment(actor: Actor, risk: Risk) -> None:
+    """Also on a closed risk: lessons are learnt afterwards. Needs `risk.register` loaded."""
+    _check_own_team(actor, risk.team_id)
+    if actor.role not in WRITERS:
+        raise NotAllowed(_("Readers cannot comment. Ask an administrator of the team for another role."))
+    check_is_not_archived(risk.register)
+
+
+def can_comment(actor: Actor, risk: Risk) -> bool:
+    return allows(check_can_comment, actor, risk)
+
+
+def check_can_change_comment(actor: Actor, comment: Comment) -> None:
+    """Edit or delete: only one's own. Needs `comment.risk.register` loaded."""
+    check_can_comment(actor, comment.risk)
+    if comment.deleted_at is not None:
+        raise NotAllowed(_("This comment is deleted."))
+    if not actor.is_(comment.author_id):
+        raise NotAllowed(_("Only the author can change a comment."))
+
+
+def can_change_comment(actor: Actor, comment: Comment) -> bool:
+    return allows(check_can_change_comment, actor, comment)
+
+
+check_can_attach, can_attach = check_can_comment, can_comment
+
+
+def check_can_delete_attachment(actor: Actor, attachment: Attachment) -> None:
+    """Whoever added it, or a manager. Needs `attachment.risk.register` loaded."""
+    check_can_comment(actor, attachment.risk)
+    if not (actor.is_manager or actor.is_(attachment.added_by_id)):
+        raise NotAllowed(_("Only who added a file, or a manager, can delete it."))
+
+
+def can_delete_attachment(actor: Actor, attachment: Attachment) -> bool:
+    return allows(check_can_delete_attachment, actor, attachment)
+
+
+# --- the trail
+
+
+def check_can_see_team_activity(actor: Actor) -> None:
+    """Sign-ins and role changes are the administrators' and managers' to see."""
+    if not actor.is_manager:
+        raise NotAllowed(_("Only a manager or administrator can see the activity of the whole team."))
+
+
+def can_see_team_activity(actor: Actor) -> bool:
+    return allows(check_can_see_team_activity, actor)

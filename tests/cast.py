@@ -11,6 +11,7 @@ from risks.models import Matrix, Membership, Register, Risk, Team, User
 from risks.rules import Actor
 from risks.services.risk import create_risk
 from risks.services.team import create_register, create_team
+from tests.rows import create
 
 PASSWORD = "correct horse battery"
 
@@ -78,5 +79,5 @@ def _user(name: str) -> User:
 
 def _member(team: Team, name: str, role: Role) -> User:
     user = _user(name)
-    Membership.objects.create(team=team, user=user, role=role)
+    create(Membership, team=team, user=user, role=role)
     return user

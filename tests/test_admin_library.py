@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from risks.models import Category, Template
+from risks.rules import Actor
 from risks.services.library import duplicate_template
 from tests.admin_site import errors_at, form_data, staff_client, superuser_client, url_of
 
@@ -127,7 +128,7 @@ def test_template_list_queries_do_not_grow(admin, count_queries, template):
     admin.get(LIST)
     one = count_queries(lambda: admin.get(LIST))
     for _number in range(29):
-        duplicate_template(template)
+        duplicate_template(template, by=Actor.system(None))
 
     assert count_queries(lambda: admin.get(LIST)) == one
     assert admin.get(LIST).context["cl"].result_count == 30

@@ -12,11 +12,14 @@ from risks.exceptions import Invalid
 from risks.exchange.library import import_templates, read_templates, write_templates
 from risks.exchange.library_files import neutralise, restore
 from risks.models import Team, Template, TemplateMitigation
+from risks.rules import Actor
 from tests.admin_site import superuser_client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 IMPORT = "/admin/risks/template/import/"
 FORMATS = pytest.mark.parametrize("name", ["json", "csv"])
+
+BY = Actor.system(None)
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def error_of(data, name="json"):
 
 
 def errors_of(data, name="json"):
-    _result, rows = import_templates(read_templates(name, data), dry_run=True)
+    _result, rows = import_templates(read_templates(name, data), by=BY, dry_run=True)
     return [error for row in rows for error in row.errors]
 
 
@@ -58,7 +61,7 @@ def errors_of(data, name="json"):
 def test_export_wipe_import_export_is_byte_identical(name):
     before = export(name)
     Template.objects.all().delete()
-    result, _rows = import_templates(read_templates(name, before), dry_run=False)
+    result, _rows = import_templates(read_templates(name, before), by=BY, dry_run=False)
 
     assert result.totals["new"] == 42
     assert export(name) == before
@@ -66,7 +69,7 @@ def test_export_wipe_import_export_is_byte_identical(name):
 
 @FORMATS
 def test_import_of_an_export_changes_nothing(name):
-    result, rows = import_templates(read_templates(name, export(name)), dry_run=False)
+    result, rows = import_templates(read_templates(name, export(name)), by=BY, dry_run=False)
 
     assert result.totals["skip"] == 42
     assert [row.changes for row in rows] == [[]] * 42
@@ -110,7 +113,7 @@ def test_odd_text_survives_both_formats(name, text):
     TemplateMitigation.objects.filter(template=template).update(title_zh=text)
     before = export(name)
     Template.objects.all().delete()
-    import_templates(read_templates(name, before), dry_run=False)
+    import_templates(read_templates(name, before), by=BY, dry_run=False)
     again = Template.objects.get(code="TEC-01")
 
     assert (again.title_en, again.cause_zh, again.mitigations.first().title_zh) == (text, text, text)
@@ -138,7 +141,9 @@ def test_csv_saved_with_semicolons_is_read():
     csv.writer(stream, delimiter=";").writerows(rows)
 
     assert (
-        import_templates(read_templates("csv", stream.getvalue().encode()), dry_run=True)[0].totals["skip"]
+        import_templates(read_templates("csv", stream.getvalue().encode()), by=BY, dry_run=True)[0].totals[
+            "skip"
+        ]
         == 42
     )
 
@@ -146,7 +151,7 @@ def test_csv_saved_with_semicolons_is_read():
 def test_import_updates_by_code_and_leaves_missing_columns_alone():
     template = Template.objects.get(code="TEC-01")
     result, rows = import_templates(
-        read_templates("csv", b"code,title_en\r\nTEC-01,Renamed\r\n"), dry_run=False
+        read_templates("csv", b"code,title_en\r\nTEC-01,Renamed\r\n"), by=BY, dry_run=False
     )
     again = Template.objects.get(code="TEC-01")
 
@@ -162,7 +167,7 @@ def test_import_of_one_bad_row_writes_none():
     rows = json.loads(export())
     rows[0]["title_en"] = "Renamed"
     rows[1]["title_en"] = rows[1]["title_zh"] = ""
-    result, report = import_templates(read_templates("json", json.dumps(rows).encode()), dry_run=False)
+    result, report = import_templates(read_templates("json", json.dumps(rows).encode()), by=BY, dry_run=False)
 
     assert result.has_validation_errors()
     assert [(row.number, row.errors) for row in report if row.errors] == [
@@ -173,7 +178,7 @@ def test_import_of_one_bad_row_writes_none():
 
 def test_team_entry_stands_beside_the_product_s_own(cast):
     data = changed(lambda row: row.update(team="acme", title_en="Ours"))
-    result, _rows = import_templates(read_templates("json", data), dry_run=False)
+    result, _rows = import_templates(read_templates("json", data), by=BY, dry_run=False)
 
     assert result.totals["new"] == 1
     assert Template.objects.get(code="TEC-01", team=cast.team).title_en == "Ours"

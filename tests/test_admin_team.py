@@ -7,6 +7,7 @@ from django.contrib.auth import authenticate
 
 from risks.models import AuditEvent, Matrix, Membership, Register, Risk, Team, Template, User
 from tests.admin_site import errors_at, form_data, staff_client, superuser_client, url_of
+from tests.rows import create
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 
@@ -48,7 +49,7 @@ def test_team_page_queries_do_not_grow_with_members(admin, cast, count_queries):
     few = count_queries(lambda: admin.get(url_of(cast.team)))
     for number in range(30):
         person = User.objects.create_user(f"p{number}@acme.example")
-        Membership.objects.create(team=cast.team, user=person, role="reader")
+        create(Membership, team=cast.team, user=person, role="reader")
 
     assert count_queries(lambda: admin.get(url_of(cast.team))) == few
 
@@ -102,7 +103,7 @@ def test_register_with_assessments_keeps_its_matrix(admin, register, make_risk, 
 
 
 def test_register_with_a_matrix_of_another_team_is_refused(admin, register, cast):
-    foreign = Matrix.objects.create(key="theirs", name_en="Theirs", team=cast.other_team)
+    foreign = create(Matrix, key="theirs", name_en="Theirs", team=cast.other_team)
     data = form_data(admin.get(url_of(register))) | {"matrix": foreign.pk}
 
     assert errors_at(admin.post(url_of(register), data), "matrix") == ["This matrix belongs to another team."]
@@ -252,7 +253,7 @@ def _more(model, cast, register, make_risk, make_mitigation, number):
         elif model is Team:
             Team.objects.create(slug=f"t{index}", name_en="T")
         elif model is Register:
-            Register.objects.create(team=cast.team, key=f"R{index}", name_en="R", matrix=register.matrix)
+            create(Register, team=cast.team, key=f"R{index}", name_en="R", matrix=register.matrix)
         else:
             make_mitigation(register.risks.first(), owner=cast.owner)
 

@@ -15,8 +15,10 @@ from risks.models import (
 )
 from risks.quant.matrix import problems
 from risks.queries.matrix import load_matrix
+from risks.rules import Actor
 from risks.services.demo import load_demo
 from risks.services.library import duplicate_template, load_library
+from tests.rows import create
 
 NOTHING = {"categories": 0, "matrices": 0, "templates": 0}
 
@@ -95,8 +97,8 @@ def test_library_loaded_again_brings_back_what_is_missing():
 
 def test_library_beside_entries_of_a_team_offers_both(cast):
     technical = Category.objects.get(key="technical")
-    own = Template.objects.create(team=cast.team, code="OWN-1", category=technical, title_en="Own")
-    foreign = Template.objects.create(team=cast.other_team, code="OWN-1", category=technical, title_en="Own")
+    own = create(Template, team=cast.team, code="OWN-1", category=technical, title_en="Own")
+    foreign = create(Template, team=cast.other_team, code="OWN-1", category=technical, title_en="Own")
     Template.objects.filter(code="TEC-01").update(is_active=False)
 
     offered = Template.objects.available_to(cast.team)
@@ -107,7 +109,10 @@ def test_library_beside_entries_of_a_team_offers_both(cast):
 def test_duplicate_template_copies_every_part_under_a_free_code():
     template = Template.objects.get(code="TEC-01")
 
-    copies = [duplicate_template(template), duplicate_template(template)]
+    copies = [
+        duplicate_template(template, by=Actor.system(None)),
+        duplicate_template(template, by=Actor.system(None)),
+    ]
 
     assert [(copy.code, copy.is_active) for copy in copies] == [("TEC-01-2", False), ("TEC-01-3", False)]
     for name in ("mitigations", "indicators", "references"):

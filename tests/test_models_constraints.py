@@ -32,6 +32,7 @@ from risks.models import (
     TemplateMitigation,
     User,
 )
+from tests.rows import create
 
 NAMELESS = {"name_en": "", "name_zh": ""}
 UNTITLED = {"title_en": "", "title_zh": ""}
@@ -151,7 +152,7 @@ def build(cast, make_risk, register) -> Callable[..., models.Model]:
     research = Category.objects.get(key="research")
     template = Template.objects.first()
     risk = make_risk(state="accepted")
-    Category.objects.create(pk=9999, key="looped", name_en="Looped")
+    create(Category, pk=9999, key="looped", name_en="Looped")
     SavedView.objects.create(team=cast.team, user=cast.reader, name="Mine")
     LevelTally.objects.update_or_create(register=register, month_date=date(2026, 5, 1), level=1)
     valid: dict[type[models.Model], dict[str, Any]] = {

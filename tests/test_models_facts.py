@@ -7,6 +7,7 @@ from django.utils import translation
 
 from risks.models import Acceptance, LevelTally, Matrix, Mitigation, Risk, StateChange, Team, Template, User
 from risks.models.translated import Text, record_language
+from tests.rows import create
 
 # --- texts in two languages
 
@@ -141,8 +142,8 @@ def test_mitigations_pending_are_not_over(make_risk, make_mitigation):
 
 
 def test_matrices_available_to_a_team_are_the_products_and_its_own(cast):
-    own = Matrix.objects.create(team=cast.team, key="own", name_en="Own")
-    Matrix.objects.create(team=cast.other_team, key="own", name_en="Foreign")
+    own = create(Matrix, team=cast.team, key="own", name_en="Own")
+    create(Matrix, team=cast.other_team, key="own", name_en="Foreign")
     Matrix.objects.filter(key="product-3x3").update(is_active=False)
 
     offered = {matrix.key: matrix.team for matrix in Matrix.objects.available_to(cast.team)}

@@ -50,6 +50,7 @@ from risks.services.risk import update_risk
 from risks.services.team import save_view
 from risks.tables import RiskTable
 from tests.cast import PASSWORD, Cast
+from tests.rows import create
 
 ROLES = ("reader", "contributor", "owner", "manager", "administrator", "outsider", "signed out")
 URLS = {pattern.name: pattern for pattern in urls.urlpatterns}
@@ -162,7 +163,7 @@ def world(
     category = Category.objects.filter(team=None, parent=None).first()
     risk = make_risk(owner=cast.owner, residual=(3, 3), inherent=(4, 4), target=(2, 2), category=category)
     other = cast.actor(cast.outsider)
-    foreign_category = Category.objects.create(team=cast.other_team, key="foreign", name_en="Foreign")
+    foreign_category = create(Category, team=cast.other_team, key="foreign", name_en="Foreign")
     foreign_mitigation = make_mitigation(cast.other_risk, by=cast.outsider)
     return World(
         cast=cast,
@@ -175,11 +176,11 @@ def world(
         foreign_mitigation=foreign_mitigation,
         foreign_indicator=_indicator(cast.other_risk, other),
         foreign_view=save_view(cast.other_team, cast.outsider, "Theirs", ""),
-        foreign_template=Template.objects.create(
-            team=cast.other_team, code="FOREIGN-1", title_en="Foreign", category=foreign_category
+        foreign_template=create(
+            Template, team=cast.other_team, code="FOREIGN-1", title_en="Foreign", category=foreign_category
         ),
         foreign_category=foreign_category,
-        foreign_matrix=Matrix.objects.create(team=cast.other_team, key="foreign", name_en="Foreign"),
+        foreign_matrix=create(Matrix, team=cast.other_team, key="foreign", name_en="Foreign"),
     )
 
 

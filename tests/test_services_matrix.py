@@ -7,6 +7,7 @@ from risks.exceptions import NotAllowed
 from risks.models import Matrix, MatrixCell
 from risks.quant.matrix import Problem
 from risks.queries.matrix import load_matrix
+from risks.rules import Actor
 from risks.services.matrix import (
     check_can_edit_matrix,
     describe_problems,
@@ -17,7 +18,7 @@ from risks.services.matrix import (
 
 
 def test_revise_matrix_copies_every_part_as_the_next_version(matrix):
-    revised = revise_matrix(matrix)
+    revised = revise_matrix(matrix, by=Actor.system(None))
 
     old, new = load_matrix(matrix), load_matrix(revised)
     assert (revised.key, revised.version, revised.is_active, revised.is_default) == (
@@ -29,9 +30,9 @@ def test_revise_matrix_copies_every_part_as_the_next_version(matrix):
 
 
 def test_revise_matrix_of_an_old_version_follows_the_newest(matrix):
-    revise_matrix(matrix)
+    revise_matrix(matrix, by=Actor.system(None))
 
-    assert revise_matrix(matrix).version == 3
+    assert revise_matrix(matrix, by=Actor.system(None)).version == 3
 
 
 def test_matrix_in_use_by_a_register_is_not_edited(register, matrix):
@@ -50,7 +51,7 @@ def test_mark_edited_makes_processes_read_the_rows_again(matrix):
     MatrixCell.objects.filter(matrix=matrix, probability=1, impact=1).update(score=1)
     assert load_matrix(matrix) is held
 
-    mark_edited(matrix)
+    mark_edited(matrix, by=Actor.system(None))
     matrix.refresh_from_db()
 
     assert load_matrix(matrix).cell(1, 1).score == 1

@@ -12,6 +12,7 @@ from risks.models import Membership, Register, Team, User
 from risks.services.demo import PASSWORD
 from tests.cast import PASSWORD as CAST_PASSWORD
 from tests.cast import Cast
+from tests.rows import create
 
 SETUP = {
     "code": "a-long-code",
@@ -29,7 +30,7 @@ SETUP = {
 def demo_user(db: None) -> User:
     user = User.objects.create_user("manager@demo.example", PASSWORD, name="M")
     team = Team.objects.create(slug="demo", name_en="Demo")
-    Membership.objects.create(team=team, user=user, role=Role.MANAGER)
+    create(Membership, team=team, user=user, role=Role.MANAGER)
     return user
 
 

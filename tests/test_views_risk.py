@@ -22,6 +22,7 @@ from risks.services.assessment import assess_risk
 from risks.services.mitigation import save_indicator
 from risks.services.risk import move_risk, update_risk
 from tests.cast import Cast
+from tests.rows import create
 
 MakeRisk = Callable[..., Risk]
 PAGE = "/t/acme/risks/VOICE-1/"
@@ -504,7 +505,7 @@ def test_new_risk_from_a_template_that_is_not_there_starts_empty(
 
 
 def test_new_risk_remembers_the_register_last_used(cast: Cast, register: Register) -> None:
-    other = Register.objects.create(team=cast.team, key="ALPHA", name_en="Alpha", matrix=register.matrix)
+    other = create(Register, team=cast.team, key="ALPHA", name_en="Alpha", matrix=register.matrix)
     client = cast.client_for(cast.manager)
     assert client.get(NEW).context["register"] == other
     client.post(NEW, _intake(register))
@@ -580,7 +581,7 @@ def test_another_register_with_another_matrix_drops_the_positions(
     cast: Cast, register: Register, make_risk: MakeRisk
 ) -> None:
     small = Matrix.objects.get(key="product-3x3")
-    Register.objects.create(team=cast.team, key="SMALL", name_en="Small", matrix=small)
+    create(Register, team=cast.team, key="SMALL", name_en="Small", matrix=small)
     typed = _intake(register, residual="3-3", another_register="1") | {"register": "SMALL"}
     page = cast.client_for(cast.manager).post(NEW, typed)
     form = page.context["form"]

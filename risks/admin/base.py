@@ -13,6 +13,9 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
+from risks.rules import Actor
+from risks.services.history import delete_recorded, save_recorded
+
 FIELD_OF_CONSTRAINT = {
     "risks_category_key_once": "key",
     "risks_category_has_name": "name_en",
@@ -80,6 +83,25 @@ class SafeLists:
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SafeChangeList
+
+
+class Tracked:
+    """A mixin of the ModelAdmins of what keeps its history: saves through the service that keeps it."""
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        save_recorded(obj, by=operator_of(request, obj))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        delete_recorded(obj, by=operator_of(request, obj))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for obj in queryset:
+            delete_recorded(obj, by=operator_of(request, obj))
+
+
+def operator_of(request: HttpRequest, obj: Any) -> Actor:
+    """Who acts in the admin site, for the team the object belongs to if it belongs to one."""
+    return Actor.operator(request.user, getattr(obj, "team_id", None))  # type: ignore[arg-type]
 
 
 class ModelAdmin(SafeLists, admin.ModelAdmin):

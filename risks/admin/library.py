@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -22,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from risks.admin.base import ModelAdmin, ModelForm, RowFormSet, TabularInline, count_of
+from risks.admin.base import ModelAdmin, ModelForm, RowFormSet, TabularInline, Tracked, count_of, operator_of
 from risks.admin.roundtrip import RoundTrip
 from risks.models import (
     Category,
@@ -35,6 +36,7 @@ from risks.models import (
 )
 from risks.queries.library import suggested_cell
 from risks.queries.matrix import load_matrix
+from risks.services.history import save_recorded
 from risks.services.library import duplicate_template
 
 # --- taxonomy
@@ -58,7 +60,7 @@ class CategoryForm(ModelForm):
 
 
 @admin.register(Category)
-class CategoryAdmin(ModelAdmin):
+class CategoryAdmin(Tracked, ModelAdmin):
     form = CategoryForm
     list_display = (
         "name_in_tree", "name_zh", "key", "tone_badge", "position", "is_active",
@@ -297,7 +299,7 @@ class TemplateAdmin(RoundTrip):
         return HttpResponseRedirect(reverse("admin:risks_template_change", args=[copy.pk]))
 
     def _duplicate(self, request: HttpRequest, template: Template) -> Template:
-        copy = duplicate_template(template)
+        copy = duplicate_template(template, by=operator_of(request, template))
         self.log_addition(request, copy, _("Copied from %(code)s.") % {"code": template.code})
         return copy
 
@@ -345,7 +347,10 @@ class TemplateAdmin(RoundTrip):
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[Template], *, on: bool) -> None:
         switched = list(queryset.filter(is_active=not on))
-        Template.objects.filter(pk__in=[template.pk for template in switched]).update(is_active=on)
+        with transaction.atomic():
+            for template in switched:
+                template.is_active = on
+                save_recorded(template, by=operator_of(request, template))
         message = _("Offered.") if on else _("No longer offered.")
         LogEntry.objects.log_actions(request.user.pk, switched, CHANGE, change_message=message)  # type: ignore[arg-type]
         number = len(switched)

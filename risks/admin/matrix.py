@@ -19,11 +19,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from risks.admin.base import ModelAdmin, ModelForm, count_of, in_its_language
+from risks.admin.base import ModelAdmin, ModelForm, Tracked, count_of, in_its_language, operator_of
 from risks.enums import LEVEL_MARKS, Axis, Level
 from risks.models import Matrix, MatrixCell, MatrixLevel, MatrixStep, Register
 from risks.quant.matrix import Cell, Grid, Problem, Step, problems
 from risks.queries.matrix import load_matrix
+from risks.services.history import save_recorded
 from risks.services.matrix import (
     check_can_edit_matrix,
     describe_problems,
@@ -240,7 +241,7 @@ _ROW_MODELS: tuple[type[models.Model], ...] = (MatrixStep, MatrixLevel, MatrixCe
 
 
 @admin.register(Matrix)
-class MatrixAdmin(ModelAdmin):
+class MatrixAdmin(Tracked, ModelAdmin):
     form = MatrixForm
     list_display = ("name_en", "name_zh", "key", "version", "is_default", "is_active", "used_by")
     list_display_links = ("name_en", "name_zh")
@@ -314,7 +315,9 @@ class MatrixAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Matrix, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if obj.is_default:
-            Matrix.objects.filter(team=obj.team, is_default=True).exclude(pk=obj.pk).update(is_default=False)
+            for other in Matrix.objects.filter(team=obj.team, is_default=True).exclude(pk=obj.pk):
+                other.is_default = False
+                save_recorded(other, by=operator_of(request, other))
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -323,7 +326,7 @@ class MatrixAdmin(ModelAdmin):
             for model in _ROW_MODELS:
                 model._default_manager.filter(matrix=form.instance).delete()
                 model._default_manager.bulk_create(row for row in rows if isinstance(row, model))
-            mark_edited(form.instance)
+            mark_edited(form.instance, by=operator_of(request, form.instance))
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(require_POST(self.revise_view))
@@ -336,7 +339,7 @@ class MatrixAdmin(ModelAdmin):
         matrix = self.get_object(request, unquote(object_id))
         if matrix is None:
             return self.unknown(request, object_id)
-        revised = revise_matrix(matrix)
+        revised = revise_matrix(matrix, by=operator_of(request, matrix))
         self.log_addition(request, revised, _("A new version of %(matrix)s.") % {"matrix": matrix})
         messages.success(
             request,

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from risks.admin.base import ModelAdmin
+from risks.admin.base import ModelAdmin, Tracked, operator_of
 from risks.exceptions import Invalid
 from risks.exchange.library import RowReport, import_templates, read_templates, write_templates
 from risks.exchange.library_files import FORMATS
@@ -51,7 +51,7 @@ class ImportForm(forms.Form):
         return file
 
 
-class RoundTrip(ModelAdmin):
+class RoundTrip(Tracked, ModelAdmin):
     """A ModelAdmin of templates with export and import."""
 
     change_list_template = "admin/risks/template/change_list.html"
@@ -103,7 +103,7 @@ class RoundTrip(ModelAdmin):
         form = ImportForm(request.POST, request.FILES)
         if not form.is_valid():
             return self._import_page(request, form, status=422)
-        result, rows = import_templates(form.dataset, dry_run=True)
+        result, rows = import_templates(form.dataset, by=operator_of(request, None), dry_run=True)
         for error in result.base_errors:
             form.add_error("file", str(error.error))
         if result.has_errors() or result.has_validation_errors():
@@ -118,7 +118,9 @@ class RoundTrip(ModelAdmin):
             messages.error(request, _("The preview is too old. Choose the file again; nothing was changed."))
             return self._import_page(request, form, status=422)
         with transaction.atomic():
-            result, rows = import_templates(read_templates(name, text.encode()), dry_run=False)
+            result, rows = import_templates(
+                read_templates(name, text.encode()), by=operator_of(request, None), dry_run=False
+            )
             if result.has_errors() or result.has_validation_errors():
                 return self._import_page(request, form, rows, status=422)
             self._log(request, result)

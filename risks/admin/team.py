@@ -14,10 +14,19 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from risks.admin.base import FieldErrors, ModelAdmin, ModelForm, RowFormSet, SafeLists, count_of
-from risks.enums import Role
+from risks.admin.base import (
+    FieldErrors,
+    ModelAdmin,
+    ModelForm,
+    RowFormSet,
+    SafeLists,
+    Tracked,
+    count_of,
+    operator_of,
+)
 from risks.models import Membership, Register, Risk, Team, User
 from risks.rules import Actor
+from risks.services.history import save_recorded
 from risks.services.team import REGISTER_FIELDS, create_register, has_assessments, update_register
 
 
@@ -25,6 +34,7 @@ class MembershipInline(admin.TabularInline):
     model = Membership
     form, formset = ModelForm, RowFormSet
     extra = 1
+    can_delete = False  # somebody who leaves becomes inactive; what they did stays
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         return super().get_queryset(request).select_related("user", "team")
@@ -37,12 +47,20 @@ class MembershipInline(admin.TabularInline):
 
 
 @admin.register(Team)
-class TeamAdmin(ModelAdmin):
+class TeamAdmin(Tracked, ModelAdmin):
     list_display = ("name_en", "name_zh", "slug", "members_count", "registers_count")
     list_display_links = ("name_en", "name_zh")
     search_fields = ("slug", "name_en", "name_zh")
     inlines = (MembershipInline,)
     fieldsets = ((None, {"fields": (("name_en", "name_zh"), "slug")}),)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Team | None = None) -> bool:
+        return False
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        for membership in formset.save(commit=False):
+            save_recorded(membership, by=operator_of(request, membership))
+        formset.save_m2m()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         return (
@@ -107,7 +125,7 @@ class RegisterAdmin(ModelAdmin):
         return ("team", "key", "matrix") if has_assessments(obj) else ("team", "key")
 
     def save_model(self, request: HttpRequest, obj: Register, form: Any, change: bool) -> None:
-        by = Actor(request.user, obj.team_id, Role.ADMINISTRATOR)  # type: ignore[arg-type]
+        by = Actor.operator(request.user, obj.team_id)  # type: ignore[arg-type]
         values = {
             name: value for name, value in form.cleaned_data.items() if name in (*REGISTER_FIELDS, "key")
         }
@@ -173,11 +191,8 @@ class PersonAdmin(SafeLists, UserAdmin):
         return super().has_change_permission(request, obj) and self._may_touch(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return (
-            super().has_delete_permission(request, obj)
-            and self._may_touch(request, obj)
-            and obj != request.user
-        )
+        """Never: somebody who leaves is switched off, and what they did stays."""
+        return False
 
     def _may_touch(self, request: HttpRequest, obj: User | None) -> bool:
         return obj is None or not obj.is_superuser or request.user.is_superuser

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tablib
@@ -23,6 +23,7 @@ from import_export.resources import ModelResource
 from import_export.results import Result, RowResult
 from import_export.widgets import Widget
 
+from risks.enums import Origin
 from risks.exceptions import Invalid
 from risks.exchange.library_files import FORMATS, PARTS
 from risks.models import (
@@ -33,6 +34,8 @@ from risks.models import (
     TemplateMitigation,
     TemplateReference,
 )
+from risks.rules import Actor
+from risks.services.history import save_recorded
 
 _PART_MODELS: dict[str, type[models.Model]] = {
     "mitigations": TemplateMitigation, "indicators": TemplateIndicator, "references": TemplateReference,
@@ -212,8 +215,9 @@ class TemplateResource(ModelResource):
         clean_model_instances = True
         skip_unchanged = report_skipped = store_instance = skip_html_diff = True
 
-    def __init__(self) -> None:
+    def __init__(self, by: Actor | None = None) -> None:
         super().__init__()
+        self._by = (by or Actor.system(None)).by_way_of(Origin.IMPORT)
         self._teams: dict[str, Team] = {}
         self._categories: dict[tuple[str, str, str], Category] = {}
         self._seen: set[tuple[str, str]] = set()
@@ -251,6 +255,9 @@ class TemplateResource(ModelResource):
         if (row["team"], row["code"]) in self._seen:
             raise ValidationError({"code": _("This code stands in the file twice; keep one of them.")})
         self._seen.add((row["team"], row["code"]))
+
+    def do_instance_save(self, instance: Template, is_create: bool) -> None:
+        save_recorded(instance, by=replace(self._by, team_id=instance.team_id))
 
     def after_save_instance(self, instance: Template, row: Any, **kwargs: Any) -> None:
         for name, items in instance.__dict__.get("imported_parts", {}).items():
@@ -297,9 +304,9 @@ def read_templates(format_name: str, data: bytes) -> tablib.Dataset:
     return dataset
 
 
-def import_templates(dataset: tablib.Dataset, *, dry_run: bool) -> tuple[Result, list[RowReport]]:
+def import_templates(dataset: tablib.Dataset, *, by: Actor, dry_run: bool) -> tuple[Result, list[RowReport]]:
     """Write the rows, all or none; with `dry_run` none. The result's rows hold the templates as they are."""
-    resource = TemplateResource()
+    resource = TemplateResource(by)
     result = resource.import_data(
         dataset, dry_run=dry_run, rollback_on_validation_errors=True, raise_errors=False
     )

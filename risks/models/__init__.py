@@ -1,7 +1,9 @@
 """What is kept. One module per concept; import models from here."""
 
 from risks.models.assessment import Assessment, LevelTally
-from risks.models.audit import AuditEvent
+from risks.models.attachment import Attachment
+from risks.models.audit import AuditEvent, Seal, SealedLine
+from risks.models.discussion import Comment, CommentVersion, Follow, RiskLink
 from risks.models.library import (
     Category,
     Template,
@@ -11,17 +13,23 @@ from risks.models.library import (
 )
 from risks.models.matrix import Matrix, MatrixCell, MatrixLevel, MatrixStep
 from risks.models.mitigation import Mitigation
+from risks.models.notice import Notice, ScheduledRun
 from risks.models.register import Register
 from risks.models.risk import Acceptance, Indicator, Risk, StateChange
 from risks.models.saved_view import SavedView
-from risks.models.team import Membership, Team, User
+from risks.models.team import Invitation, Membership, Team, User
 
 __all__ = [
     "Acceptance",
     "Assessment",
+    "Attachment",
     "AuditEvent",
     "Category",
+    "Comment",
+    "CommentVersion",
+    "Follow",
     "Indicator",
+    "Invitation",
     "LevelTally",
     "Matrix",
     "MatrixCell",
@@ -29,9 +37,14 @@ __all__ = [
     "MatrixStep",
     "Membership",
     "Mitigation",
+    "Notice",
     "Register",
     "Risk",
+    "RiskLink",
     "SavedView",
+    "ScheduledRun",
+    "Seal",
+    "SealedLine",
     "StateChange",
     "Team",
     "Template",

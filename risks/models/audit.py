@@ -1,8 +1,11 @@
-"""Audit events: who did what to which object, when, and what changed."""
+"""The trail: who did what to which object, when, why, and what changed; and the chain that seals it."""
 
 from __future__ import annotations
 
+from typing import Any, Never
+
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import Origin, Verb
@@ -11,17 +14,54 @@ from risks.models.risk import Risk
 from risks.models.team import Team, User
 
 
-class AuditEvent(models.Model):
-    """Written in the transaction of the change it tells of.
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Refuses what would change or remove lines."""
 
-    `changes` maps a field's name to its old and new value as JSON: words for people and choices, ISO dates.
+    def update(self, **kwargs: Any) -> Never:
+        raise TypeError("lines of the trail are never changed")
+
+    def delete(self) -> Never:
+        raise TypeError("lines of the trail are never deleted")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> Never:
+        raise TypeError("lines of the trail are never changed")
+
+
+class AppendOnly(models.Model):
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError("lines of the trail are never changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Never:
+        raise TypeError("lines of the trail are never deleted")
+
+
+class AuditEvent(AppendOnly):
+    """One line, written in the transaction of the act it tells of.
+
+    `changes` maps a field to its old and new value as JSON. A person is `{"user": id}` there, and stands
+    in `actor` and `subject` by id too, never by name: so that somebody can be forgotten without touching a
+    line. Other records are `{"<model>": id, "en": …, "zh": …}`, in words that outlive them.
+    Register and risk are plain ids for the same reason: lines outlive what they tell of.
+    No team: an act on what belongs to the whole installation.
     """
 
-    team = models.ForeignKey(Team, models.CASCADE, related_name="events", db_index=False)
-    register = models.ForeignKey(Register, models.CASCADE, null=True, related_name="+", db_index=False)
-    risk = models.ForeignKey(Risk, models.SET_NULL, null=True, related_name="events", db_index=False)
-    actor = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    verb = models.CharField(max_length=10, choices=Verb.choices)
+    team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="events", db_index=False)
+    register = models.ForeignKey(
+        Register, models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
+    )
+    risk = models.ForeignKey(
+        Risk, models.DO_NOTHING, null=True, related_name="events", db_index=False, db_constraint=False
+    )
+    actor = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
+    subject = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", db_index=False)
+    verb = models.CharField(max_length=20, choices=Verb.choices)
     origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.PERSON)
     object_type = models.CharField(max_length=20)
     object_id = models.BigIntegerField(null=True)
@@ -29,6 +69,7 @@ class AuditEvent(models.Model):
     changes = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
     happened_at = models.DateTimeField()
+    recorded_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     class Meta:
         verbose_name = _("event")
@@ -36,8 +77,47 @@ class AuditEvent(models.Model):
         ordering = ["-happened_at", "-id"]
         indexes = [
             models.Index(fields=["team", "-happened_at", "-id"], name="risks_auditevent_team"),
+            models.Index(fields=["register", "-happened_at", "-id"], name="risks_auditevent_register"),
             models.Index(fields=["risk", "-happened_at", "-id"], name="risks_auditevent_risk"),
+            models.Index(fields=["team", "actor", "-happened_at", "-id"], name="risks_auditevent_actor"),
+            models.Index(fields=["object_type", "object_id"], name="risks_auditevent_object"),
         ]
 
     def __str__(self) -> str:
         return f"{self.happened_at:%Y-%m-%d %H:%M} {self.verb} {self.object_label}"
+
+
+class Seal(AppendOnly):
+    """A batch of a team's lines, chained to the batch before; `digest` is that of its last line."""
+
+    team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="+")
+    number = models.PositiveIntegerField()
+    lines = models.PositiveIntegerField()
+    previous_digest = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["team", "number"]
+        constraints = [models.UniqueConstraint("team", "number", name="risks_seal_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number}: {self.digest[:12]}"
+
+
+class SealedLine(AppendOnly):
+    """One line of a seal: SHA-256 over the digest before it and the line's canonical form."""
+
+    event = models.OneToOneField(
+        AuditEvent, models.DO_NOTHING, primary_key=True, related_name="sealed", db_constraint=False
+    )
+    seal = models.ForeignKey(Seal, models.PROTECT, related_name="sealed_lines", db_index=False)
+    position = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["seal", "position"]
+        constraints = [models.UniqueConstraint("seal", "position", name="risks_sealedline_position_once")]
+
+    def __str__(self) -> str:
+        return f"{self.event_id}: {self.digest[:12]}"

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import BadWhen, Frequency, MitigationKind, Strategy, Tone
+from risks.models.history import History
 from risks.models.team import Team
 from risks.models.translated import Translated
 
@@ -48,6 +49,7 @@ class Category(models.Model):
     tone = models.CharField(_("colour"), max_length=10, choices=Tone.choices, default=Tone.GREY)
     position = models.PositiveSmallIntegerField(_("order"), default=0)
     is_active = models.BooleanField(_("in use"), default=True)
+    history = History()
     name, description, response = Translated(), Translated(), Translated()
     objects = LibraryQuerySet.as_manager()
 
@@ -122,6 +124,7 @@ class Template(models.Model):
         help_text=_("Switched off, it is no longer offered; risks made from it stay."),
     )
     updated_at = models.DateTimeField(auto_now=True, editable=False)
+    history = History()
     title, cause, event, consequence = Translated(), Translated(), Translated(), Translated()
     frequency_reason, impact_reason = Translated(), Translated()
     objects = LibraryQuerySet.as_manager()

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import LEVEL_MARKS, Axis, Level, Tone
+from risks.models.history import History
 from risks.models.team import Team
 from risks.models.translated import Translated
 
@@ -37,6 +38,7 @@ class Matrix(models.Model):
     is_active = models.BooleanField(_("offered for new registers"), default=True)
     is_default = models.BooleanField(_("default of new registers"), default=False)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    history = History()
     name, description = Translated(), Translated()
     objects = MatrixQuerySet.as_manager()
 

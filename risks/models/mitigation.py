@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from risks.enums import PENDING_MITIGATION_STATES, MitigationKind, MitigationState
 from risks.models.flag import Flag
+from risks.models.history import History
 from risks.models.register import Register
 from risks.models.risk import Risk
 from risks.models.team import Team, User
@@ -20,7 +21,7 @@ from risks.models.translated import Translated
 
 class MitigationQuerySet(models.QuerySet["Mitigation"]):
     def visible_to(self, user: User) -> MitigationQuerySet:
-        return self.filter(team__memberships__user=user)
+        return self.filter(team__memberships__user=user, team__memberships__is_active=True)
 
     def pending(self) -> MitigationQuerySet:
         return self.filter(pending=True)
@@ -80,6 +81,14 @@ class Mitigation(models.Model):
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
+    history = History(
+        indexes=[
+            models.Index(fields=["id", "history_date"], name="risks_mitigation_past"),
+            models.Index(
+                fields=["risk", "id", "history_date", "history_id"], name="risks_mitigation_past_risk"
+            ),
+        ]
+    )
     title, trigger = Translated(), Translated()
     objects = MitigationQuerySet.as_manager()
 

@@ -6,8 +6,9 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from risks.models.history import History
 from risks.models.matrix import Matrix
-from risks.models.team import Team
+from risks.models.team import Team, User
 from risks.models.translated import Translated
 
 
@@ -42,6 +43,10 @@ class Register(models.Model):
     )
     next_number = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    archived_at = models.DateTimeField(null=True, editable=False)
+    archived_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    history = History(excluded_fields=["next_number"])
     name, description = Translated(), Translated()
 
     class Meta:
@@ -68,3 +73,8 @@ class Register(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} · {self.name}"
+
+    @property
+    def is_archived(self) -> bool:
+        """Kept to be read and exported; nothing in it changes."""
+        return self.archived_at is not None

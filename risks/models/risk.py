@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from django.db import models
 from django.db.models import F, Q
@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from risks.enums import ACTIVE_STATES, Frequency, Level, State, Strategy
 from risks.models.flag import Flag
+from risks.models.history import History
 from risks.models.library import GIVEN_FREQUENCY, GIVEN_IMPACT, Category, IndicatorBase, Template
 from risks.models.register import Register
 from risks.models.team import Team, User
@@ -21,7 +22,7 @@ STATEMENT_MAX_LENGTH = 10_000
 
 class RiskQuerySet(models.QuerySet["Risk"]):
     def visible_to(self, user: User) -> RiskQuerySet:
-        return self.filter(team__memberships__user=user)
+        return self.filter(team__memberships__user=user, team__memberships__is_active=True)
 
     def active(self) -> RiskQuerySet:
         return self.filter(active=True)
@@ -56,7 +57,28 @@ def _rank() -> models.PositiveIntegerField[int, int]:
     return models.PositiveIntegerField(default=0, editable=False)
 
 
-class Risk(models.Model):
+class RiskFacts:
+    """What follows from the columns of a risk, and of each of its versions."""
+
+    title, cause, event, consequence = Translated(), Translated(), Translated(), Translated()
+    state: Any
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the risk counts. `active` is the same as a column, stale after a change."""
+        return self.state in ACTIVE_STATES
+
+    def position(self, kind: str) -> tuple[int, int] | None:
+        """Indices (probability, impact) of the newest assessment of the kind; None if there is none."""
+        probability, impact = getattr(self, f"{kind}_probability"), getattr(self, f"{kind}_impact")
+        return None if probability is None else (probability, impact)
+
+    def is_review_due(self, on: date) -> bool:
+        due: date | None = self.next_review_date  # type: ignore[attr-defined]
+        return self.is_active and due is not None and due < on
+
+
+class Risk(RiskFacts, models.Model):
     """An uncertain event with an effect on objectives.
 
     The position columns mirror the newest assessment of each kind; `residual_rank` orders positions across
@@ -123,7 +145,20 @@ class Risk(models.Model):
     target_probability, target_impact, target_score = _number(), _number(), _number()
     target_level, target_rank = _level(), _rank()
 
-    title, cause, event, consequence = Translated(), Translated(), Translated(), Translated()
+    comment_count = models.PositiveIntegerField(default=0, editable=False)
+    attachment_count = models.PositiveIntegerField(default=0, editable=False)
+    link_count = models.PositiveIntegerField(default=0, editable=False)  # from and to other risks
+
+    history = History(
+        bases=[RiskFacts, models.Model],
+        excluded_fields=["comment_count", "attachment_count", "link_count"],
+        indexes=[
+            models.Index(fields=["id", "history_date"], name="risks_risk_past"),
+            models.Index(
+                fields=["team", "register", "id", "history_date", "history_id"], name="risks_risk_past_team"
+            ),
+        ],
+    )
     objects = RiskQuerySet.as_manager()
 
     class Meta:
@@ -197,24 +232,12 @@ class Risk(models.Model):
     def __str__(self) -> str:
         return f"{self.code} {self.title}"
 
-    @property
-    def is_active(self) -> bool:
-        """Whether the risk counts. `active` is the same as a column, stale after a change."""
-        return self.state in ACTIVE_STATES
-
-    def position(self, kind: str) -> tuple[int, int] | None:
-        """Indices (probability, impact) of the newest assessment of the kind; None if there is none."""
-        probability, impact = getattr(self, f"{kind}_probability"), getattr(self, f"{kind}_impact")
-        return None if probability is None else (probability, impact)
-
-    def is_review_due(self, on: date) -> bool:
-        return self.is_active and self.next_review_date is not None and self.next_review_date < on
-
 
 class Indicator(IndicatorBase):
     """What is watched to see a risk coming."""
 
     risk = models.ForeignKey(Risk, models.CASCADE, related_name="indicators")
+    version = models.PositiveIntegerField(default=1, editable=False)
 
     class Meta(IndicatorBase.Meta):
         verbose_name = _("indicator")

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import Role, Theme
+from risks.models.history import History
 from risks.models.translated import Translated
 
 
@@ -41,6 +43,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("active"), default=True, help_text=_("Switch off instead of deleting; what they did stays.")
     )
     joined_at = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    time_zone = models.CharField(_("time zone"), max_length=50, blank=True)
+    digest_hour = models.PositiveSmallIntegerField(
+        _("hour of the daily mail"), default=8, validators=[MaxValueValidator(23)]
+    )
+    delivery = models.JSONField(_("notifications"), default=dict, blank=True)  # NoticeKind → Delivery
+    pseudonymised_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -76,6 +84,11 @@ class Team(models.Model):
     slug = models.SlugField(_("short name in addresses"), max_length=40, unique=True)
     name_en = models.CharField(_("name (English)"), max_length=100, blank=True)
     name_zh = models.CharField(_("name (Chinese)"), max_length=100, blank=True)
+    requires_second_factor = models.BooleanField(
+        _("demand a second factor"),
+        default=False,
+        help_text=_("Members without one set it up before they see anything of the team."),
+    )
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="teams")
     name = Translated()
@@ -96,13 +109,21 @@ class Team(models.Model):
         return self.name
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def active(self) -> MembershipQuerySet:
+        return self.filter(is_active=True)
+
+
 class Membership(models.Model):
-    """What one person may do in one team."""
+    """What one person may do in one team. Somebody who has left stays as an inactive member."""
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.CONTRIBUTOR)
+    is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    history = History()
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("membership")
@@ -118,3 +139,38 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} · {self.team} · {self.get_role_display()}"
+
+
+class Invitation(models.Model):
+    """An offer, sent by mail, to join a team in a role. Only a hash of the link's secret is kept."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    email = models.EmailField(_("e-mail address"))
+    role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.CONTRIBUTOR)
+    language = models.CharField(_("language of the mail"), max_length=10, blank=True)
+    secret_hash = models.CharField(max_length=64, unique=True, editable=False)
+    invited_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+", editable=False)
+    accepted_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                "team",
+                Lower("email"),
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="risks_invitation_one_open",
+                violation_error_message=_(
+                    "This address has an invitation to the team already. Send that one again, or revoke it."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.get_role_display()}"

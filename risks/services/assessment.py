@@ -17,6 +17,7 @@ from risks.quant.matrix import rank
 from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.audit import record
+from risks.services.history import save_tracked
 from risks.services.tally import add_to_tally, level_step
 
 
@@ -68,7 +69,10 @@ def assess_risk(
         f"{kind}_level": cell.level,
         f"{kind}_rank": after,
     }
-    Risk.objects.filter(pk=risk.pk).update(**position, updated_at=max(risk.updated_at, at))
+    risk.updated_at = max(risk.updated_at, at)
+    for name, value in position.items():
+        setattr(risk, name, value)
+    save_tracked(risk, by=by, reason=str(reason), at=at, fields=[*position, "updated_at"])
     if kind == Kind.RESIDUAL and risk.is_active:
         add_to_tally(risk.register_id, level_step(at, old_level or 0, cell.level))
     record(

@@ -9,16 +9,17 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import override
 
 from risks.enums import Verb
-from risks.models import AuditEvent, Register, Risk
+from risks.models import AuditEvent, Register, Risk, User
 from risks.rules import Actor
 
 Changes = dict[str, list[Any]]
 
 
 def values_of(instance: models.Model, names: Iterable[str]) -> dict[str, Any]:
-    """The fields as JSON can hold them: people and categories by name, dates as ISO text."""
+    """The fields as JSON can hold them: records as `AuditEvent` describes, dates as ISO text."""
     return {name: _plain(getattr(instance, name)) for name in names}
 
 
@@ -33,21 +34,27 @@ def build_event(
     by: Actor,
     risk: Risk | None = None,
     register: Register | None = None,
+    subject: User | None = None,
+    label: str | None = None,
     changes: Changes | None = None,
     reason: str = "",
     at: datetime | None = None,
 ) -> AuditEvent:
-    """An event not saved yet, for acts that write many at once."""
+    """An event not saved yet, for acts that write many at once.
+
+    `subject` is the person it is done to. `label` names the object where `str` would name a person.
+    """
     return AuditEvent(
         team_id=by.team_id,
         register_id=risk.register_id if risk else (register.pk if register else None),
         risk=risk,
         actor=by.user,
+        subject=subject,
         verb=verb,
         origin=by.origin,
         object_type=obj._meta.model_name or "",
         object_id=obj.pk,
-        object_label=str(obj)[:400],
+        object_label=(str(obj) if label is None else label)[:400],
         changes=changes or {},
         reason=reason,
         happened_at=at or timezone.now(),
@@ -61,10 +68,21 @@ def record(verb: Verb, obj: models.Model, **details: Any) -> AuditEvent:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, User):
+        return {"user": value.pk}
     if isinstance(value, models.Model):
-        return str(value)
+        return {value._meta.model_name: value.pk, **_both(value)}
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
     return value
+
+
+def _both(record: models.Model) -> dict[str, str]:
+    """The words of a record in both languages, as they are now."""
+    words = {}
+    for language, suffix in (("en", "en"), ("zh-hans", "zh")):
+        with override(language):
+            words[suffix] = str(record)
+    return words

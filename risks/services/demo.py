@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -17,6 +19,7 @@ from risks.models import Category, Matrix, Membership, Register, Risk, Team, Use
 from risks.models.translated import Text
 from risks.rules import MOVES_BY_NAME, Actor
 from risks.services.assessment import assess_risk
+from risks.services.history import save_tracked
 from risks.services.library import both, read_fixture
 from risks.services.mitigation import add_mitigation
 from risks.services.risk import create_risk, move_risk
@@ -24,6 +27,7 @@ from risks.services.risk import create_risk, move_risk
 PASSWORD = "riskreg-demo"  # noqa: S105
 DOMAIN = "@demo.example"
 TREATING_AFTER = timedelta(days=6)
+TARGET_REASON = Text("Agreed when the risk was first scored", "首次评估时商定")
 
 People = Mapping[str, User]
 
@@ -37,13 +41,15 @@ def load_demo() -> bool:
     if Team.objects.filter(slug=content["team"]["slug"]).exists():
         return False
     team = Team.objects.create(slug=content["team"]["slug"], **both(content["team"]["name"], "name"))
-    people = _load_people(team, content["people"])
+    first = max(risk["logged_days_ago"] for entry in content["registers"] for risk in entry["risks"])
+    start = _days_ago(first + 1)
+    people = _load_people(team, content["people"], start)
     for entry in content["registers"]:
-        _load_register(team, people, entry)
+        _load_register(team, people, entry, start)
     return True
 
 
-def _load_people(team: Team, entries: list[dict[str, Any]]) -> People:
+def _load_people(team: Team, entries: list[dict[str, Any]], start: datetime) -> People:
     password = make_password(PASSWORD)
     people = {}
     for entry in entries:
@@ -55,12 +61,13 @@ def _load_people(team: Team, entries: list[dict[str, Any]]) -> People:
             is_staff=entry["role"] == Role.ADMINISTRATOR,
             is_superuser=entry["role"] == Role.ADMINISTRATOR,
         )
-        Membership.objects.create(team=team, user=user, role=entry["role"])
+        membership = Membership(team=team, user=user, role=entry["role"])
+        save_tracked(membership, by=Actor.system(team.pk, Origin.DEMO), at=start)
     return people
 
 
-def _load_register(team: Team, people: People, entry: dict[str, Any]) -> None:
-    register = Register.objects.create(
+def _load_register(team: Team, people: People, entry: dict[str, Any], start: datetime) -> None:
+    register = Register(
         team=team,
         key=entry["key"],
         matrix=Matrix.objects.filter(team=None, key=entry["matrix"]).latest("version"),
@@ -69,6 +76,7 @@ def _load_register(team: Team, people: People, entry: dict[str, Any]) -> None:
         **both(entry["name"], "name"),
         **both(entry["description"], "description"),
     )
+    save_tracked(register, by=Actor.system(team.pk, Origin.DEMO), at=start)
     for risk in entry["risks"]:
         _load_risk(register, people, risk)
 
@@ -82,14 +90,14 @@ def _load_risk(register: Register, people: People, entry: dict[str, Any]) -> Non
     state = State(entry["state"])
     by = writer if state == State.DRAFT else manager
     risk = create_risk(register, _values(entry, owner), by=by, at=logged)
+    acts = [_mitigation(risk, people, manager, item) for item in entry["mitigations"]]
     if state != State.DRAFT:
-        _assess(risk, entry, manager, writer, logged)
-    for item in entry["mitigations"]:
-        _add_mitigation(risk, people, manager, item)
-    _move(risk, people, manager, writer, entry, state, logged)
-    if entry.get("next_review_in_days") is not None and state != State.CLOSED:
-        due = timezone.localdate() + timedelta(days=entry["next_review_in_days"])
-        Risk.objects.filter(pk=risk.pk).update(next_review_date=due)
+        acts += [
+            *_scorings(risk, entry, manager, writer, logged),
+            *_moves(risk, people, manager, entry, logged),
+        ]
+    for _at, act in sorted(acts, key=itemgetter(0)):
+        act()
 
 
 def _actor(register: Register, user: User, role: Role) -> Actor:
@@ -105,6 +113,7 @@ def _days_ago(days: int) -> datetime:
 def _values(entry: dict[str, Any], owner: User | None) -> dict[str, Any]:
     category = Category.objects.get(team=None, parent=None, key=entry["category"])
     frequency, impact = entry.get("frequency") or {}, entry.get("impact") or {}
+    due = entry.get("next_review_in_days")
     texts: dict[str, Any] = {}
     for name in ("title", "cause", "event", "consequence"):
         texts |= both(entry[name], name)
@@ -120,61 +129,68 @@ def _values(entry: dict[str, Any], owner: User | None) -> dict[str, Any]:
         "impact_low": impact.get("low"),
         "impact_likely": impact.get("likely"),
         "impact_high": impact.get("high"),
+        **({} if due is None else {"next_review_date": timezone.localdate() + timedelta(days=due)}),
     }
 
 
-def _assess(risk: Risk, entry: dict[str, Any], manager: Actor, writer: Actor, logged: datetime) -> None:
+Act: TypeAlias = tuple[datetime, Callable[[], object]]
+
+
+def _scorings(
+    risk: Risk, entry: dict[str, Any], manager: Actor, writer: Actor, logged: datetime
+) -> Iterator[Act]:
     if entry["inherent"]:
-        assess_risk(risk, Kind.INHERENT, *entry["inherent"], by=manager, at=logged)
+        yield logged, partial(assess_risk, risk, Kind.INHERENT, *entry["inherent"], by=manager, at=logged)
     for scoring in entry["residual"]:
         at = max(_days_ago(scoring["days_ago"]), logged)
-        assess_risk(risk, Kind.RESIDUAL, *scoring["at"], by=writer, reason=Text(**scoring["reason"]), at=at)
+        reason = Text(**scoring["reason"])
+        yield at, partial(
+            assess_risk, risk, Kind.RESIDUAL, *scoring["at"], by=writer, reason=reason, at=at
+        )  # fmt: skip
     if entry["target"]:
         at = max(_days_ago(entry["residual"][0]["days_ago"]), logged)
-        assess_risk(risk, Kind.TARGET, *entry["target"], by=manager, at=at)
+        yield at, partial(
+            assess_risk, risk, Kind.TARGET, *entry["target"], by=manager, reason=TARGET_REASON, at=at
+        )  # fmt: skip
 
 
-def _add_mitigation(risk: Risk, people: People, manager: Actor, item: dict[str, Any]) -> None:
+def _mitigation(risk: Risk, people: People, manager: Actor, item: dict[str, Any]) -> Act:
     today = timezone.localdate()
 
     def days(name: str, sign: int) -> Any:
         return None if item.get(name) is None else today + timedelta(days=sign * item[name])
 
     began = item.get("start_days_ago")
-    add_mitigation(
-        risk,
-        {
-            "kind": item["kind"], "state": item["state"], "progress": item["progress"],
-            "owner": people.get(item["owner"] or ""), "cost_amount": item.get("cost"),
-            "start_date": days("start_days_ago", -1), "due_date": days("due_in_days", 1),
-            **both(item["title"], "title"), **both(item.get("trigger"), "trigger"),
-        },
-        by=manager,
-        at=max(_days_ago(began), risk.logged_at) if began is not None else risk.logged_at,
-        done_date=days("done_days_ago", -1),
+    at = max(_days_ago(began), risk.logged_at) if began is not None else risk.logged_at
+    values = {
+        "kind": item["kind"], "state": item["state"], "progress": item["progress"],
+        "owner": people.get(item["owner"] or ""), "cost_amount": item.get("cost"),
+        "start_date": days("start_days_ago", -1), "due_date": days("due_in_days", 1),
+        **both(item["title"], "title"), **both(item.get("trigger"), "trigger"),
+    }  # fmt: skip
+    return at, partial(
+        add_mitigation, risk, values, by=manager, at=at, done_date=days("done_days_ago", -1)
     )  # fmt: skip
 
 
-def _move(
-    risk: Risk,
-    people: People,
-    manager: Actor,
-    writer: Actor,
-    entry: dict[str, Any],
-    state: State,
-    logged: datetime,
-) -> None:
+def _moves(
+    risk: Risk, people: People, manager: Actor, entry: dict[str, Any], logged: datetime
+) -> Iterator[Act]:
+    state = State(entry["state"])
     if state == State.TREATING:
         at = min(logged + TREATING_AFTER, timezone.now())
-        move_risk(risk, MOVES_BY_NAME["treat"], by=manager, at=at)
+        yield at, partial(move_risk, risk, MOVES_BY_NAME["treat"], by=manager, at=at)
     elif state == State.ACCEPTED:
         acceptance = entry["acceptance"]
-        move_risk(
-            risk, MOVES_BY_NAME["accept"], by=manager, at=max(_days_ago(acceptance["days_ago"]), logged),
+        at = max(_days_ago(acceptance["days_ago"]), logged)
+        yield at, partial(
+            move_risk, risk, MOVES_BY_NAME["accept"], by=manager, at=at,
             reason=Text(**acceptance["reason"]), approver=people[acceptance["approver"]],
             until=timezone.localdate() + timedelta(days=acceptance["until_in_days"]),
         )  # fmt: skip
     elif state == State.CLOSED:
         closing = entry["closing"]
         at = max(_days_ago(closing["days_ago"]), logged)
-        move_risk(risk, MOVES_BY_NAME["close"], by=manager, at=at, reason=Text(**closing["reason"]))
+        yield at, partial(
+            move_risk, risk, MOVES_BY_NAME["close"], by=manager, at=at, reason=Text(**closing["reason"])
+        )  # fmt: skip

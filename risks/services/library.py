@@ -24,9 +24,12 @@ from risks.models import (
 )
 from risks.quant.matrix import problems
 from risks.queries.matrix import load_matrix
+from risks.rules import Actor
 from risks.services.copies import copy_parts
+from risks.services.history import save_tracked
 from risks.services.matrix import describe_problems
 
+INSTALLATION = Actor.system(None)
 FIXTURES: Path = settings.BASE_DIR / "fixtures"
 
 
@@ -57,44 +60,37 @@ def load_library() -> dict[str, int]:
 def _load_taxonomy(entries: list[dict[str, Any]]) -> int:
     added = 0
     for position, entry in enumerate(entries, 1):
-        category, new = Category.objects.get_or_create(
-            team=None,
-            parent=None,
-            key=entry["key"],
-            defaults={
-                **both(entry["name"], "name"),
-                **both(entry["description"], "description"),
-                "tone": entry.get("tone", Tone.GREY),
-                "position": position,
-            },
-        )
+        category, new = _load_category(entry, None, entry.get("tone", Tone.GREY), position)
         added += new
         for place, sub in enumerate(entry["subcategories"], 1):
-            _subcategory, new = Category.objects.get_or_create(
-                team=None,
-                parent=category,
-                key=sub["key"],
-                defaults={
-                    **both(sub["name"], "name"),
-                    **both(sub["description"], "description"),
-                    **both(sub["response"], "response"),
-                    "tone": category.tone,
-                    "position": place,
-                },
-            )
-            added += new
+            added += _load_category(sub, category, category.tone, place)[1]
     return added
+
+
+def _load_category(
+    entry: dict[str, Any], parent: Category | None, tone: str, position: int
+) -> tuple[Category, bool]:
+    found = Category.objects.filter(team=None, parent=parent, key=entry["key"]).first()
+    if found:
+        return found, False
+    texts: dict[str, str] = {}
+    for name in ("name", "description", "response"):
+        texts |= both(entry.get(name), name)
+    category = Category(parent=parent, key=entry["key"], tone=tone, position=position, **texts)
+    save_tracked(category, by=INSTALLATION)
+    return category, True
 
 
 def _load_matrix(entry: dict[str, Any]) -> bool:
     if Matrix.objects.filter(team=None, key=entry["key"]).exists():
         return False
-    matrix = Matrix.objects.create(
+    matrix = Matrix(
         key=entry["key"],
         is_default=entry.get("default", False),
         **both(entry["name"], "name"),
         **both(entry["description"], "description"),
     )
+    save_tracked(matrix, by=INSTALLATION)
     MatrixStep.objects.bulk_create(
         MatrixStep(
             matrix=matrix, axis=axis, index=index, low=step["low"], high=step["high"],
@@ -135,7 +131,7 @@ def _load_template(entry: dict[str, Any]) -> bool:
         return False
     category = Category.objects.get(team=None, parent=None, key=entry["category"])
     frequency, impact = entry["frequency"], entry["impact"]
-    template = Template.objects.create(
+    template = Template(
         code=entry["code"],
         category=category,
         subcategory=Category.objects.get(team=None, parent=category, key=entry["subcategory"]),
@@ -154,6 +150,7 @@ def _load_template(entry: dict[str, Any]) -> bool:
             for k, v in both(entry[name], name).items()
         },
     )
+    save_tracked(template, by=INSTALLATION)
     TemplateMitigation.objects.bulk_create(
         TemplateMitigation(
             template=template, position=position, kind=item["kind"],
@@ -176,13 +173,13 @@ def _load_template(entry: dict[str, Any]) -> bool:
 
 
 @transaction.atomic
-def duplicate_template(template: Template) -> Template:
+def duplicate_template(template: Template, *, by: Actor) -> Template:
     """A copy with all its parts under the next free code, not offered until somebody switches it on."""
     copy = Template.objects.get(pk=template.pk)
     copy.pk, copy._state.adding, copy.is_active = None, True, False
     taken = set(Template.objects.filter(team=template.team).values_list("code", flat=True))
     copy.code = next(code for n in range(2, 10_000) if (code := f"{template.code[:16]}-{n}") not in taken)
-    copy.save()
+    save_tracked(copy, by=by)
     for model in (TemplateMitigation, TemplateIndicator, TemplateReference):
         copy_parts(model, "template", template, copy)
     return copy

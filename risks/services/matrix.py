@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from risks.exceptions import NotAllowed
 from risks.models import Assessment, Matrix, MatrixCell, MatrixLevel, MatrixStep, Register
 from risks.quant.matrix import Problem
+from risks.rules import Actor
 from risks.services.copies import copy_parts
+from risks.services.history import save_tracked
 
 
 def is_in_use(matrix: Matrix) -> bool:
@@ -27,7 +29,7 @@ def check_can_edit_matrix(matrix: Matrix) -> None:
 
 
 @transaction.atomic
-def revise_matrix(matrix: Matrix) -> Matrix:
+def revise_matrix(matrix: Matrix, *, by: Actor) -> Matrix:
     """Copy a matrix as its next version, not offered until somebody switches it on."""
     newest = Matrix.objects.filter(team=matrix.team, key=matrix.key).aggregate(newest=Max("version"))[
         "newest"
@@ -36,15 +38,17 @@ def revise_matrix(matrix: Matrix) -> Matrix:
     revised.pk, revised._state.adding = None, True
     revised.version, revised.revision = newest + 1, 1
     revised.is_active = revised.is_default = False
-    revised.save()
+    save_tracked(revised, by=by)
     for model in (MatrixStep, MatrixLevel, MatrixCell):
         copy_parts(model, "matrix", matrix, revised)
     return revised
 
 
-def mark_edited(matrix: Matrix) -> None:
+def mark_edited(matrix: Matrix, *, by: Actor) -> None:
     """Tell the processes that hold this version that its rows have changed."""
-    Matrix.objects.filter(pk=matrix.pk).update(revision=F("revision") + 1)
+    current = Matrix.objects.select_for_update(of=("self",)).get(pk=matrix.pk)
+    current.revision += 1
+    save_tracked(current, by=by, fields=["revision"])
 
 
 def describe_problems(problems: Iterable[Problem]) -> list[str]:

@@ -16,6 +16,7 @@ from risks.exceptions import Conflict
 from risks.models import Indicator, Mitigation, Risk
 from risks.rules import Actor
 from risks.services.audit import changes_between, record, values_of
+from risks.services.history import delete_tracked, save_tracked
 
 EDITABLE_FIELDS = (
     "kind", "title_en", "title_zh", "trigger_en", "trigger_zh", "owner", "state", "progress",
@@ -39,7 +40,7 @@ def add_mitigation(
     mitigation = Mitigation(
         team_id=risk.team_id, register_id=risk.register_id, risk=risk, created_at=at, updated_at=at, **values
     )
-    _settle(mitigation, done_date or timezone.localdate(at))
+    _settle(mitigation, done_date or timezone.localdate(at), by, at)
     record(Verb.CREATED, mitigation, by=by, risk=risk, at=at)
     return mitigation
 
@@ -68,14 +69,14 @@ def update_mitigation(
         setattr(current, name, value)
     current.updated_at = timezone.now()
     current.version += 1
-    _settle(current, timezone.localdate())
+    _settle(current, timezone.localdate(), by, current.updated_at)
     changes = changes_between(before, values_of(current, watched))
     if changes:
         record(Verb.CHANGED, current, by=by, risk=current.risk, changes=changes)
     return current
 
 
-def _settle(mitigation: Mitigation, today: date) -> None:
+def _settle(mitigation: Mitigation, today: date, by: Actor, at: datetime) -> None:
     """Make progress and day of completion agree with the state, then save."""
     if mitigation.state == MitigationState.DONE:
         mitigation.progress = 100
@@ -83,7 +84,7 @@ def _settle(mitigation: Mitigation, today: date) -> None:
     else:
         mitigation.done_date = None
     mitigation.full_clean(exclude=["pending", "due_order"])
-    mitigation.save()
+    save_tracked(mitigation, by=by, at=at)
 
 
 @transaction.atomic
@@ -91,7 +92,7 @@ def delete_mitigation(mitigation: Mitigation, *, by: Actor) -> None:
     """Remove a mitigation entered by mistake; one that was given up is dropped instead and stays."""
     rules.check_can_edit_mitigation(by, mitigation)
     record(Verb.DELETED, mitigation, by=by, risk=mitigation.risk)
-    mitigation.delete()
+    delete_tracked(mitigation, by=by)
 
 
 @transaction.atomic

@@ -25,6 +25,7 @@ from risks.quant.ranges import expected_annual_loss
 from risks.rules import Actor, Move
 from risks.services.assessment import assess_risk
 from risks.services.audit import build_event, changes_between, record, values_of
+from risks.services.history import BATCH, delete_tracked, save_tracked, update_tracked
 from risks.services.tally import Deltas, add_to_tally, level_step
 
 EDITABLE_FIELDS = (
@@ -34,8 +35,6 @@ EDITABLE_FIELDS = (
 )  # fmt: skip
 REVIEW_AFTER = timedelta(days=30)
 """When a new risk is due for its first review, unless somebody says otherwise."""
-BATCH = 200
-"""Rows written by one statement."""
 
 
 @transaction.atomic
@@ -62,7 +61,7 @@ def create_risk(
     )  # fmt: skip
     if risk.is_active:
         risk.next_review_date = risk.next_review_date or _first_review(at)
-    _save(risk)
+    _save(risk, by, at=at)
     StateChange.objects.create(
         risk=risk, register=register, to_state=risk.state, moved_by=by.user, moved_at=at
     )
@@ -81,11 +80,11 @@ def _take_number(register: Register) -> int:
     return Register.objects.values_list("next_number", flat=True).get(pk=register.pk) - 1
 
 
-def _save(risk: Risk) -> None:
+def _save(risk: Risk, by: Actor, *, reason: str = "", at: datetime | None = None) -> None:
     risk.expected_loss = _expected_loss(risk)
     risk.full_clean(exclude=["active"])
     _check_subcategory(risk)
-    risk.save()
+    save_tracked(risk, by=by, reason=reason, at=at)
     index_risks([risk])
 
 
@@ -131,7 +130,7 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
         return current
     current.version += 1
     current.updated_at = timezone.now()
-    _save(current)
+    _save(current, by)
     record(Verb.CHANGED, current, by=by, risk=current, changes=changes)
     return current
 
@@ -172,7 +171,7 @@ def _check_demands(
         return
     if approver is None:
         raise Invalid(_("Say who approves the acceptance."), field="approver")
-    if not approver.memberships.filter(team_id=risk.team_id, role__in=MANAGERS).exists():
+    if not approver.memberships.active().filter(team_id=risk.team_id, role__in=MANAGERS).exists():
         raise Invalid(_("Only a manager or administrator of the team can approve."), field="approver")
     if until is None:
         raise Invalid(_("An acceptance needs an end date; after it the risk is open again."), field="until")
@@ -204,9 +203,10 @@ def _enter_state(risks: Sequence[Risk], to_state: State, by: Actor, reason: Text
                 changes={"state": [from_state, to_state]},
             )
         )  # fmt: skip
-    Risk.objects.bulk_update(
-        risks, ["state", "strategy", "next_review_date", "version", "updated_at"], batch_size=BATCH
-    )
+    update_tracked(
+        risks, ["state", "strategy", "next_review_date", "version", "updated_at"],
+        by=by, reason=str(reason), at=at,
+    )  # fmt: skip
     StateChange.objects.bulk_create(changes, batch_size=BATCH)
     AuditEvent.objects.bulk_create(events, batch_size=BATCH)
     if to_state != State.ACCEPTED:
@@ -243,7 +243,9 @@ def delete_risk(risk: Risk, *, by: Actor) -> None:
     rules.check_can_delete_risk(by, risk)
     record(Verb.DELETED, risk, by=by, register=risk.register)
     unindex_risk(risk.pk)
-    risk.delete()
+    for mitigation in risk.mitigations.all():  # a draft has a few at most
+        delete_tracked(mitigation, by=by)
+    delete_tracked(risk, by=by)
 
 
 @transaction.atomic
@@ -319,7 +321,7 @@ def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> No
             risk.updated_at = now
             changed.append(risk)
             events.append(build_event(Verb.CHANGED, risk, by=by, risk=risk, changes=changes, at=now))
-    Risk.objects.bulk_update(changed, [*watched, "version", "updated_at"], batch_size=BATCH)
+    update_tracked(changed, [*watched, "version", "updated_at"], by=by, at=now)
     AuditEvent.objects.bulk_create(events, batch_size=BATCH)
 
 

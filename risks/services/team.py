@@ -16,6 +16,7 @@ from risks.exceptions import Invalid, NotAllowed
 from risks.models import Assessment, Membership, Register, SavedView, Team, User
 from risks.rules import Actor
 from risks.services.audit import changes_between, record, values_of
+from risks.services.history import save_tracked
 
 REGISTER_FIELDS = (
     "name_en", "name_zh", "description_en", "description_zh", "matrix", "budget_amount", "currency",
@@ -49,8 +50,10 @@ def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership
     team = Team(**values)
     team.full_clean()
     team.save()
-    membership = Membership.objects.create(team=team, user=administrator, role=Role.ADMINISTRATOR)
-    record(Verb.CREATED, team, by=Actor.of(membership))
+    membership = Membership(team=team, user=administrator, role=Role.ADMINISTRATOR)
+    by = Actor.of(membership)
+    save_tracked(membership, by=by)
+    record(Verb.CREATED, team, by=by)
     return membership
 
 
@@ -59,7 +62,7 @@ def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Regi
     register = Register(team=team, **values)
     rules.check_can_administer(by, register)
     register.full_clean()
-    register.save()
+    save_tracked(register, by=by)
     record(Verb.CREATED, register, by=by, register=register)
     return register
 
@@ -80,9 +83,9 @@ def update_register(register: Register, values: Mapping[str, Any], *, by: Actor)
     for name, value in values.items():
         setattr(current, name, value)
     current.full_clean()
-    current.save()
     changes = changes_between(before, values_of(current, REGISTER_FIELDS))
     if changes:
+        save_tracked(current, by=by)
         record(Verb.CHANGED, current, by=by, register=current, changes=changes)
     return current
 

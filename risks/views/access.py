@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import OuterRef
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -19,18 +20,24 @@ from risks.models import Membership, Mitigation, Register, Risk, Team, User
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.queries.matrix import LoadedMatrix, load_matrix
+from risks.queries.notice import unread_count
 from risks.rules import Actor
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What one request may see: the team, one's role in it, its registers, the one of ?register=."""
+    """What one request may see: the team, one's role in it, its registers, the one of ?register=.
+
+    `registers` are those in use; an archived one is seen when it is asked for. `unread` counts notices.
+    """
 
     team: Team
     actor: Actor
     memberships: list[Membership]
     registers: list[Register]
     register: Register | None
+    archived: list[Register]
+    unread: int
 
     @property
     def user(self) -> User:
@@ -47,40 +54,52 @@ class Scope:
         return [self.register] if self.register else self.registers
 
     def risks(self) -> RiskQuerySet:
-        """Every risk in view: of the chosen register, else of the team."""
+        """Every risk in view: of the chosen register, else of the team's that are not archived."""
         if self.register:
             return Risk.objects.filter(register=self.register)
-        return Risk.objects.filter(team=self.team)
+        risks = Risk.objects.filter(team=self.team)
+        return risks.exclude(register__in=self.archived) if self.archived else risks
 
     def mitigations(self) -> MitigationQuerySet:
         if self.register:
             return Mitigation.objects.filter(register=self.register)
-        return Mitigation.objects.filter(team=self.team)
+        mitigations = Mitigation.objects.filter(team=self.team)
+        return mitigations.exclude(register__in=self.archived) if self.archived else mitigations
 
     def matrix_of(self, register_id: int) -> LoadedMatrix:
-        return load_matrix(next(r for r in self.registers if r.pk == register_id).matrix)
+        return load_matrix(self.register_of(register_id).matrix)
 
     def register_of(self, register_id: int) -> Register:
         """The register by id, from those already loaded."""
-        return next(r for r in self.registers if r.pk == register_id)
+        return next(r for r in (*self.registers, *self.archived) if r.pk == register_id)
 
 
 def open_scope(request: HttpRequest, slug: str) -> Scope:
     """The team with this slug if the person is its member, else 404. Two queries."""
     user: User = request.user  # type: ignore[assignment]
-    memberships = list(user.memberships.select_related("team"))
+    memberships = list(
+        user.memberships.active().select_related("team").annotate(unread=unread_count(OuterRef("user")))
+    )
     membership = next((m for m in memberships if m.team.slug == slug), None)
     if membership is None:
         raise Http404
     membership.user = user
-    registers = list(Register.objects.filter(team=membership.team).select_related("matrix"))
-    for register in registers:
+    every = list(Register.objects.filter(team=membership.team).select_related("matrix"))
+    for register in every:
         register.team = membership.team
     key = request.GET.get("register", "")
-    chosen = next((r for r in registers if r.key == key), None)
+    chosen = next((r for r in every if r.key == key), None)
     if key and chosen is None:
         raise Http404
-    return Scope(membership.team, Actor.of(membership), memberships, registers, chosen)
+    return Scope(
+        team=membership.team,
+        actor=Actor.of(membership),
+        memberships=memberships,
+        registers=[r for r in every if not r.is_archived],
+        register=chosen,
+        archived=[r for r in every if r.is_archived],
+        unread=membership.unread,
+    )
 
 
 def team_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

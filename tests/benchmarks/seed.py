@@ -40,6 +40,7 @@ from risks.rules import Actor
 from risks.services.audit import build_event
 from risks.services.tally import rebuild_tally
 from tests.benchmarks.pages import KEY, PASSWORD, SIGN_IN, TEAM
+from tests.rows import create
 
 BATCH = 2_000
 FIRST = "TEC-02"
@@ -103,7 +104,8 @@ class _Writer:
     @classmethod
     def prepare(cls, count: int) -> _Writer:
         team = Team.objects.create(slug=TEAM, name_en="Benchmark", name_zh="性能测试")
-        register = Register.objects.create(
+        register = create(
+            Register,
             team=team, key=KEY, name_en="All products", name_zh="全部产品", next_number=count + 1,
             matrix=Matrix.objects.filter(team=None, is_default=True).latest("version"),
             budget_amount=80_000_000,
@@ -263,6 +265,6 @@ def _people(team: Team) -> list[User]:
         role = {0: Role.ADMINISTRATOR, 1: Role.MANAGER, 18: Role.READER, 19: Role.READER}.get(index)
         email = SIGN_IN if role == Role.MANAGER else f"member{index}@bench.example"
         user = User.objects.create_user(email, PASSWORD if role == Role.MANAGER else None, name=name)
-        Membership.objects.create(team=team, user=user, role=role or Role.CONTRIBUTOR)
+        create(Membership, team=team, user=user, role=role or Role.CONTRIBUTOR)
         people.append(user)
     return people
