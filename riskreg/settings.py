@@ -157,7 +157,28 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# --- mail
+
+# The demonstration prints its mail. Without a mail server everything else works; pages say that no mail goes
+# out, and nothing prints it: links that reset passwords have no place in a log.
+_email_url: str = env.str("RISKREG_EMAIL_URL", "")
+MAIL_WORKS: bool = DEMO or TESTING or bool(_email_url)
+EMAIL_BACKEND = f"django.core.mail.backends.{'console' if DEMO else 'dummy'}.EmailBackend"
+DEFAULT_FROM_EMAIL: str = env.str("RISKREG_MAIL_FROM", "RiskReg <riskreg@localhost>")
+EMAIL_TIMEOUT = 20
+EMAIL_SUBJECT_PREFIX = ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+if _email_url and not DEMO:
+    _email = env.email_url("RISKREG_EMAIL_URL")
+    EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+    EMAIL_HOST, EMAIL_PORT = _email["EMAIL_HOST"], _email["EMAIL_PORT"] or 25
+    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
+    EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
+    EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"] or None
+    if "RISKREG_MAIL_FROM" not in env.ENVIRON:
+        raise ImproperlyConfigured(
+            "RISKREG_EMAIL_URL is set, so set RISKREG_MAIL_FROM too: RiskReg <riskreg@acme.example>"
+        )
 
 # --- language and time
 
