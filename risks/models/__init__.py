@@ -4,6 +4,7 @@ from risks.models.assessment import Assessment, LevelTally
 from risks.models.attachment import Attachment
 from risks.models.audit import AuditEvent, Seal, SealedLine
 from risks.models.discussion import Comment, CommentVersion, Follow, RiskLink
+from risks.models.job import ScheduledRun, Worker
 from risks.models.library import (
     Category,
     Template,
@@ -13,7 +14,7 @@ from risks.models.library import (
 )
 from risks.models.matrix import Matrix, MatrixCell, MatrixLevel, MatrixStep
 from risks.models.mitigation import Mitigation
-from risks.models.notice import Notice, ScheduledRun
+from risks.models.notice import Mail, Notice
 from risks.models.register import Register
 from risks.models.risk import Acceptance, Indicator, Risk, StateChange
 from risks.models.saved_view import SavedView
@@ -31,6 +32,7 @@ __all__ = [
     "Indicator",
     "Invitation",
     "LevelTally",
+    "Mail",
     "Matrix",
     "MatrixCell",
     "MatrixLevel",
@@ -52,4 +54,5 @@ __all__ = [
     "TemplateMitigation",
     "TemplateReference",
     "User",
+    "Worker",
 ]
