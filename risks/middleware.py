@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from risks.exceptions import Conflict, DomainError, Invalid, NotAllowed
@@ -18,7 +19,7 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class LanguageMiddleware:
-    """The language a person chose; else the cookie's, else the browser's."""
+    """The language a person chose, else the cookie's, else the browser's; and the person's time zone."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -29,7 +30,8 @@ class LanguageMiddleware:
         )
         if chosen not in dict(settings.LANGUAGES):
             chosen = translation.get_language_from_request(request)
-        with translation.override(chosen):
+        zone = getattr(request.user, "time_zone", "")
+        with translation.override(chosen), timezone.override(ZoneInfo(zone) if zone else None):
             request.LANGUAGE_CODE = chosen
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", chosen)

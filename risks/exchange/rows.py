@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from risks import formatting
 from risks.enums import Kind, State, Strategy
 from risks.models import Category, Mitigation, Register, Risk
+from risks.models.team import known_address, person_name
 from risks.queries.matrix import load_matrix
 
 Value = str | int | float | Decimal | date | datetime | None
@@ -105,8 +106,12 @@ def _columns(registers: Mapping[int, Register], taxonomy: Mapping[int, Category]
         *(_own(f"{text}_{language}", Format.TEXT) for text in texts for language in ("en", "zh")),
         ExportColumn(_("Category"), Format.CODE, lambda risk: names.get(risk.category_id, "")),
         ExportColumn(_("Subcategory"), Format.CODE, lambda risk: names.get(risk.subcategory_id, "")),
-        ExportColumn(_("Owner"), Format.CODE, lambda risk: risk.owner_name or risk.owner_email or ""),
-        ExportColumn(_("Owner's e-mail address"), Format.CODE, lambda risk: risk.owner_email or ""),
+        ExportColumn(
+            _("Owner"), Format.CODE, lambda risk: person_name(risk.owner_name or "", risk.owner_email or "")
+        ),
+        ExportColumn(
+            _("Owner's e-mail address"), Format.CODE, lambda risk: known_address(risk.owner_email or "")
+        ),
         ExportColumn(_("State"), Format.CODE, lambda risk: states[risk.state]),
         ExportColumn(_("Strategy"), Format.CODE, lambda risk: strategies[risk.strategy]),
         *(column for kind in Kind for column in _position(kind, registers)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -11,11 +12,27 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import Role, Theme
 from risks.models.history import History
 from risks.models.translated import Translated
+
+FORMER = "@former.invalid"
+"""Ends the address that stands in the place of a pseudonymised person's: `12@former.invalid`."""
+
+
+def person_name(name: str, email: str) -> str:
+    """How a person is called: the name, else the address; a pseudonym in the reader's language."""
+    if email.endswith(FORMER):
+        return gettext("Former member %(number)s") % {"number": email.removesuffix(FORMER)}
+    return name or email
+
+
+def known_address(email: str) -> str:
+    """The address; none of somebody pseudonymised."""
+    return "" if email.endswith(FORMER) else email
 
 
 class UserManager(BaseUserManager["User"]):
@@ -50,6 +67,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     delivery = models.JSONField(_("notifications"), default=dict, blank=True)  # NoticeKind → Delivery
     pseudonymised_at = models.DateTimeField(null=True, blank=True, editable=False)
 
+    has_left = False  # set by reads that know the team, see `queries.people`
+
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = UserManager()
@@ -67,12 +86,24 @@ class User(AbstractBaseUser, PermissionsMixin):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.email
+        """The name; where a team's pages show somebody who has left it, they say so."""
+        if self.has_left and not self.is_former:
+            return gettext("%(name)s (left)") % {"name": self.called}
+        return self.called
+
+    @property
+    def called(self) -> str:
+        return person_name(self.name, self.email)
+
+    @property
+    def is_former(self) -> bool:
+        """Pseudonymised: nobody knows any more who this was."""
+        return self.email.endswith(FORMER)
 
     @property
     def initials(self) -> str:
         """Up to two letters for the avatar: of a Chinese name its last two characters."""
-        words = re.findall(r"[^\W_]+", str(self).split("@")[0]) or ["?"]
+        words = re.findall(r"[^\W_]+", self.called.split("@")[0]) or ["?"]
         if words[-1] < "\u3400":  # where Chinese characters begin
             return "".join(word[0] for word in (words[0], words[-1])[: len(words)]).upper()
         return words[-1][-2:]
@@ -174,3 +205,14 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.email} · {self.get_role_display()}"
+
+    @property
+    def is_answered(self) -> bool:
+        return self.accepted_at is not None or self.revoked_at is not None
+
+    def has_expired(self, now: datetime) -> bool:
+        return not self.is_answered and self.expires_at <= now
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether its link can be used."""
+        return not self.is_answered and self.expires_at > now

@@ -20,9 +20,9 @@ WINDOW = timedelta(days=30)
 
 
 def window_start(today: date) -> datetime:
-    """The first instant that counts as "in the last 30 days"."""
+    """The first instant that counts as "in the last 30 days", by the site's clock."""
     first = today - WINDOW
-    return timezone.make_aware(datetime(first.year, first.month, first.day))
+    return timezone.make_aware(datetime(first.year, first.month, first.day), timezone.get_default_timezone())
 
 
 def moved_risks(

@@ -36,7 +36,7 @@ def month_before(month: date) -> date:
 def month_end(month: date) -> datetime:
     """The first instant after the month, in the site's time zone."""
     following = next_month(month)
-    return timezone.make_aware(datetime(following.year, following.month, 1))
+    return timezone.make_aware(datetime(following.year, following.month, 1), timezone.get_default_timezone())
 
 
 def month_start(month: date) -> datetime:
@@ -46,14 +46,16 @@ def month_start(month: date) -> datetime:
 def day_end(day: date) -> datetime:
     """The first instant after the day, in the site's time zone."""
     following = day + timedelta(days=1)
-    return timezone.make_aware(datetime(following.year, following.month, following.day))
+    return timezone.make_aware(
+        datetime(following.year, following.month, following.day), timezone.get_default_timezone()
+    )
 
 
 def first_months(registers: Iterable[Register]) -> dict[int, date]:
     """The month of each register's first risk, by register id; those without risks are missing. One query."""
     moves = StateChange.objects.filter(register__in=list(registers)).order_by()
     first = moves.values_list("register").annotate(first=Min("moved_at"))
-    return {pk: month_of(timezone.localdate(at)) for pk, at in first}
+    return {pk: month_of(timezone.localdate(at, timezone.get_default_timezone())) for pk, at in first}
 
 
 def months_since(first: date | None, today: date) -> list[date]:

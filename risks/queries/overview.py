@@ -25,6 +25,7 @@ from risks.models import (
     Team,
     User,
 )
+from risks.models.team import person_name
 from risks.models.translated import Translated
 from risks.queries.changes import window_start
 from risks.queries.heat_map import RegisterCounts, count_cells_and_losses
@@ -58,7 +59,7 @@ class RiskRow:
 
     @property
     def owner(self) -> str:
-        return self.owner_name or self.owner_email or ""
+        return person_name(self.owner_name or "", self.owner_email or "")
 
 
 @dataclass(frozen=True, slots=True)

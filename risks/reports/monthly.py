@@ -310,7 +310,7 @@ class _Builder:
     ) -> None:
         self.register, self.month, self.now = register, month, now
         self.history, self.movement = history, movement
-        self.today = timezone.localdate(now)
+        self.today = timezone.localdate(now, timezone.get_default_timezone())
         self.matrix: LoadedMatrix = load_matrix(register.matrix)
         self.standing: Standing = movement.after
         self.money = partial(formatting.money, currency=register.currency)
@@ -509,7 +509,9 @@ class _Builder:
     def _trend_picture(self) -> Picture:
         months = [self.month]
         first = min((at for at, _risk, _state in self.history.moves), default=self.now)
-        while len(months) < TREND_MONTHS and months[-1] > month_of(timezone.localdate(first)):
+        while len(months) < TREND_MONTHS and months[-1] > month_of(
+            timezone.localdate(first, timezone.get_default_timezone())
+        ):
             months.append(month_before(months[-1]))
         form = pgettext("format of a month below a chart", "M y")
         columns = [

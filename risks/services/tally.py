@@ -18,7 +18,8 @@ Deltas: TypeAlias = Counter[tuple[date, int]]
 
 
 def month_of(moment: datetime) -> date:
-    return timezone.localdate(moment).replace(day=1)
+    """By the installation's clock, whatever time zone the person who acts lives in."""
+    return timezone.localdate(moment, timezone.get_default_timezone()).replace(day=1)
 
 
 def level_step(at: datetime, before: int | None, after: int | None) -> Deltas:
