@@ -5,12 +5,15 @@ outside the demonstration, and what is missing or weak fails at start with a sen
 """
 
 import secrets
+import shlex
 import sys
 from pathlib import Path
 
 import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from riskreg.files import attachment_types, files_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -167,6 +170,7 @@ MAIL_WORKS: bool = DEMO or TESTING or bool(_email_url)
 EMAIL_BACKEND = f"django.core.mail.backends.{'console' if DEMO else 'dummy'}.EmailBackend"
 DEFAULT_FROM_EMAIL: str = env.str("RISKREG_MAIL_FROM", "RiskReg <riskreg@localhost>")
 EMAIL_TIMEOUT = 20
+BASE_URL: str = env.str("RISKREG_BASE_URL", "")  # where links in mails lead
 EMAIL_SUBJECT_PREFIX = ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 if _email_url and not DEMO:
     _email = env.email_url("RISKREG_EMAIL_URL")
@@ -203,7 +207,7 @@ STATIC_ROOT = _static_root if _collected or "collectstatic" in sys.argv else Non
 WHITENOISE_USE_FINDERS = not _collected
 WHITENOISE_MAX_AGE = 3600
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": files_storage(env.str("RISKREG_FILES_URL", ""), DATA_DIR),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if _collected or "collectstatic" in sys.argv
@@ -246,6 +250,18 @@ CONTENT_SECURITY_POLICY = {
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 3_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20
+FILE_UPLOAD_HANDLERS = [
+    "risks.uploads.LimitedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+ATTACHMENT_MAX_BYTES: int = env.int("RISKREG_ATTACHMENT_MAX_MB", 20) * 1_048_576
+ATTACHMENTS_PER_RISK: int = env.int("RISKREG_ATTACHMENTS_PER_RISK", 100)
+ATTACHMENT_TYPES = attachment_types(env.list("RISKREG_ATTACHMENT_TYPES", default=[]))
+# Gets each file on its standard input; ends with 0 if it is clean, 1 if it is infected.
+SCAN_COMMAND: list[str] = shlex.split(env.str("RISKREG_SCAN_COMMAND", ""))
+SCAN_SECONDS: int = env.int("RISKREG_SCAN_SECONDS", 60)
 
 # --- product
 
