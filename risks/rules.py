@@ -20,12 +20,13 @@ from risks.models import Attachment, Comment, Membership, Mitigation, Register, 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, in which team and role, and by which way."""
+    """Who acts, in which team and role, and by which way; `in_past`: who looks at a past day."""
 
     user: User | None
     team_id: int | None
     role: Role
     origin: Origin = Origin.PERSON
+    in_past: bool = False
 
     @classmethod
     def of(cls, membership: Membership) -> Actor:
@@ -104,9 +105,15 @@ def reason_against(check: Callable[..., None], *args: Any) -> str:
     return ""
 
 
+def check_is_present(actor: Actor) -> None:
+    if actor.in_past:
+        raise NotAllowed(_("This is the past; nothing can be changed here."))
+
+
 def _check_own_team(actor: Actor, team_id: int) -> None:
     if actor.team_id != team_id:
         raise NotAllowed(_("This belongs to another team."))
+    check_is_present(actor)
 
 
 # --- risks
@@ -114,6 +121,7 @@ def _check_own_team(actor: Actor, team_id: int) -> None:
 
 def check_can_propose_risk(actor: Actor, register: Register | None = None) -> None:
     """Without a register: whether in any of the team."""
+    check_is_present(actor)
     if register:
         _check_own_team(actor, register.team_id)
     if actor.role not in WRITERS:
@@ -173,6 +181,7 @@ def can_move_risk(actor: Actor, risk: Risk, move: Move) -> bool:
 
 
 def check_can_bulk_edit(actor: Actor) -> None:
+    check_is_present(actor)
     if not actor.is_manager:
         raise NotAllowed(_("Only a manager can change many risks at once."))
 

@@ -1,7 +1,8 @@
 """Fills a database with one register of any size: believable, in both languages, the same every time.
 
 The risks are spread evenly over the twelve months before now. What the services keep (positions, differences
-between assessments, tallies, the search index, the audit trail) is as if they had written every act.
+between assessments, tallies, the search index, the audit trail, the versions) is as if they had written every
+act.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from risks.enums import Kind, MitigationKind, MitigationState, Role, State, Strategy, Verb
@@ -38,6 +39,7 @@ from risks.queries.library import suggested_cell
 from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.audit import build_event
+from risks.services.history import save_tracked
 from risks.services.tally import rebuild_tally
 from tests.benchmarks.pages import KEY, PASSWORD, SIGN_IN, TEAM
 from tests.rows import create
@@ -104,16 +106,17 @@ class _Writer:
     @classmethod
     def prepare(cls, count: int) -> _Writer:
         team = Team.objects.create(slug=TEAM, name_en="Benchmark", name_zh="性能测试")
-        register = create(
-            Register,
+        now = timezone.now()
+        register = Register(
             team=team, key=KEY, name_en="All products", name_zh="全部产品", next_number=count + 1,
             matrix=Matrix.objects.filter(team=None, is_default=True).latest("version"),
             budget_amount=80_000_000,
         )  # fmt: skip
+        save_tracked(register, by=Actor.system(team.pk), at=now - YEAR)
         library = Template.objects.filter(team=None).select_related("category", "subcategory")
         templates = list(library.prefetch_related("mitigations", "indicators").order_by("code"))
         first = [template.code for template in templates].index(FIRST)
-        return cls(count, register, _people(team), templates[first:] + templates[:first], timezone.now())
+        return cls(count, register, _people(team), templates[first:] + templates[:first], now)
 
     def write(self, numbers: range) -> None:
         risks = [self._risk(number) for number in numbers]
@@ -128,6 +131,7 @@ class _Writer:
                 rows[type(row)].append(row)
         for model, instances in rows.items():
             model._default_manager.bulk_create(instances)
+        _write_versions(risks[0].pk, risks[-1].pk)
 
     def _risk(self, number: int) -> Risk:
         """One risk, not yet assessed, with nothing in it that needs the database."""
@@ -252,6 +256,51 @@ class _Writer:
             cost_amount=self.random.randrange(5_000, 400_000, 5_000),
             created_at=risk.logged_at, updated_at=risk.logged_at,
         )  # fmt: skip
+
+
+# --- versions: copies of the rows as they are now, in which what came later is taken back
+
+_POSITION = {"probability": "NULL", "impact": "NULL", "score": "NULL", "level": "NULL", "rank": "0"}
+_NO_INHERENT, _NO_RESIDUAL = (
+    {f"{kind}_{name}": empty for name, empty in _POSITION.items()} for kind in (Kind.INHERENT, Kind.RESIDUAL)
+)
+_RESIDUAL = {f"residual_{name}": f"act.{name}" for name in _POSITION}
+_FIRST_STATE = {"state": "CASE live.state WHEN 'draft' THEN 'draft' ELSE 'open' END"}
+_THEN = {"updated_at": "act.assessed_at"}
+_SCORED = (
+    "JOIN risks_assessment act ON act.id ="
+    " (SELECT {} FROM risks_assessment a WHERE a.risk_id = live.id AND a.kind = '{}')"
+)
+_MOVED = "JOIN risks_statechange act ON act.risk_id = live.id AND act.from_state <> ''"
+_RISK_VERSIONS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("live.logged_at", "", _FIRST_STATE | _NO_INHERENT | _NO_RESIDUAL | {"updated_at": "live.logged_at"}),
+    ("act.assessed_at", _SCORED.format("MIN(a.id)", "inherent"), _FIRST_STATE | _NO_RESIDUAL | _THEN),
+    ("act.assessed_at", _SCORED.format("MIN(a.id)", "residual"), _FIRST_STATE | _RESIDUAL | _THEN),
+    ("act.assessed_at", _SCORED.format("MAX(a.id)", "residual"), _FIRST_STATE),
+    ("act.moved_at", _MOVED, {}),
+)
+"""When each was written, the act that it was written for, and the columns that were not yet as they are."""
+
+
+def _write_versions(first: int, last: int) -> None:
+    """Versions of the risks with these ids, oldest first, and of their mitigations: one INSERT for each act."""
+    with connection.cursor() as cursor:
+        for moment, act, columns in _RISK_VERSIONS:
+            cursor.execute(_versions(Risk, moment, act, columns, "live.id"), [first, last])
+        created = _versions(Mitigation, "live.created_at", "", {}, "live.risk_id")
+        cursor.execute(created, [first, last])
+
+
+def _versions(model: Any, moment: str, act: str, columns: dict[str, str], key: str) -> str:
+    history = model.history.model
+    names = [field.column for field in history.tracked_fields]
+    values = [columns.get(name, f"live.{name}") for name in names]
+    return (
+        f"INSERT INTO {history._meta.db_table} ({', '.join(names)},"  # noqa: S608  # nosec B608 - names only
+        " history_date, history_change_reason, history_type)"
+        f" SELECT {', '.join(values)}, {moment}, '', '{'~' if act else '+'}'"
+        f" FROM {model._meta.db_table} live {act} WHERE {key} BETWEEN %s AND %s ORDER BY live.id"
+    )
 
 
 def _pick(random: Random, weights: dict[Any, int]) -> Any:

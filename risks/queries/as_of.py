@@ -1,0 +1,115 @@
+"""A register as it stood at the end of a past day: the newest version of each object before a moment.
+
+A moment is exclusive: the first instant after the day. The services write versions in the order of their
+dates, so the newest one is that with the highest `history_id`, which the indexes `risks_*_past*` give without
+reading a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from django.db import models
+from django.db.models import F, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, NullIf
+from django.utils import timezone
+
+from risks.models import Matrix, Mitigation, Register, Risk
+from risks.models.mitigation import MitigationQuerySet
+from risks.models.risk import RiskQuerySet
+from risks.models.search import TEXTS
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def _newest(model: Any, moment: datetime, groups: Sequence[str], **wanted: Any) -> Any:
+    """Keys of the newest versions before the moment, one of each object."""
+    versions = model.history.model.objects.filter(history_date__lt=moment, **wanted).order_by()
+    return versions.values(*groups).annotate(newest=Max("history_id")).values("newest")
+
+
+def risks_at(team_id: int, register_ids: Iterable[int], moment: datetime) -> RiskQuerySet:
+    """Versions of the team's risks in these registers. Their `id` is the risk's, their `pk` the version's."""
+    newest = _newest(Risk, moment, ("register", "id"), team=team_id, register__in=list(register_ids))
+    versions: RiskQuerySet = RiskQuerySet(Risk.history.model)  # type: ignore[attr-defined]
+    return versions.filter(history_id__in=newest).exclude(history_type="-")
+
+
+def mitigations_at(moment: datetime, **of_risk: Any) -> MitigationQuerySet:
+    """Versions of the mitigations of the risks wanted: `risk=…` or `risk__in=…`."""
+    versions: MitigationQuerySet = MitigationQuerySet(Mitigation.history.model)  # type: ignore[attr-defined]
+    newest = _newest(Mitigation, moment, ("risk", "id"), **of_risk)
+    return versions.filter(history_id__in=newest).exclude(history_type="-")
+
+
+def registers_at(registers: Sequence[Register], moment: datetime) -> list[Register]:
+    """Those of the registers that existed, with the names, matrix and budget they had. Two queries."""
+    live = {register.pk: register for register in registers}
+    newest = _newest(Register, moment, ("id",), id__in=list(live))
+    history: Any = Register.history.model  # type: ignore[attr-defined]
+    found = [row_of(Register, version) for version in history.objects.filter(history_id__in=newest)]
+    matrices = Matrix.objects.in_bulk({register.matrix_id for register in found})
+    for register in found:
+        register.team, register.next_number = live[register.pk].team, live[register.pk].next_number
+        register.matrix = matrices.get(register.matrix_id, live[register.pk].matrix)
+    return sorted(found, key=lambda register: register.key)
+
+
+def first_day(registers: Iterable[Register]) -> date | None:
+    """When the oldest of the registers was made. One query."""
+    history: Any = Register.history.model  # type: ignore[attr-defined]
+    versions = history.objects.filter(id__in=[register.pk for register in registers])
+    first = versions.aggregate(first=Min("history_date"))["first"]
+    return timezone.localdate(first) if first else None
+
+
+def risk_at(team_id: int, code: str, moment: datetime) -> Risk | None:
+    """The risk with this code; one that has been deleted since too. Two queries."""
+    live = Risk.objects.filter(team=team_id, code=code).only("comment_count", "attachment_count").first()
+    history: Any = Risk.history.model  # type: ignore[attr-defined]
+    versions = history.objects.filter(team=team_id, history_date__lt=moment)
+    versions = versions.filter(id=live.pk) if live else versions.filter(code=code)
+    joined = ("category", "subcategory", "template")
+    version = versions.select_related(*joined).order_by("-history_id").first()
+    if version is None or version.history_type == "-":
+        return None
+    risk = row_of(Risk, version)
+    for name in joined:
+        setattr(risk, name, getattr(version, name))
+    return risk
+
+
+def row_of(model: type[Row], version: Any) -> Row:
+    """The object as it was, to be read like any other; it is not saved again."""
+    row = model(**{field.attname: getattr(version, field.attname) for field in version.tracked_fields})
+    for field in model._meta.fields:
+        if field.generated:
+            setattr(row, field.attname, getattr(version, field.attname))
+    row._state.adding = False
+    return row
+
+
+def with_net_movement(risks: RiskQuerySet, since: datetime) -> Any:
+    """Versions of scored risks, with `net`: by how much the residual rank has changed since the moment.
+
+    The first scoring of a risk moves nothing.
+    """
+    versions = Risk.history.model.objects.filter(id=OuterRef("id"))  # type: ignore[attr-defined]
+    before = versions.filter(history_date__lt=since).order_by("-history_date", "-history_id")
+    first = versions.filter(residual_rank__gt=0).order_by("history_date", "history_id")
+    start = Coalesce(
+        NullIf(Subquery(before.values("residual_rank")[:1]), 0), Subquery(first.values("residual_rank")[:1])
+    )
+    return risks.filter(residual_rank__gt=0).annotate(net=F("residual_rank") - start)
+
+
+def search_versions(risks: RiskQuerySet, text: str) -> RiskQuerySet:
+    """Those versions that hold every word of the text; the full-text index knows the present only."""
+    for word in text.split():
+        found = Q()
+        for name in TEXTS:
+            found |= Q(**{f"{name}__icontains": word})
+        risks = risks.filter(found)
+    return risks
