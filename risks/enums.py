@@ -144,6 +144,24 @@ class Verb(TextChoices):
     PSEUDONYMISED = "pseudonymised", _("pseudonymised")
 
 
+class Secured(TextChoices):
+    """What somebody changed about how they sign in; an event of the verb `secured` has it as `step`."""
+
+    PASSWORD_CHANGED = "password_changed", _("password changed")
+    PASSWORD_RESET = "password_reset", _("password reset by mail")
+    ADDRESS_CHANGED = "address_changed", _("address changed")
+    APP_ADDED = "app_added", _("authenticator app added")
+    APP_REMOVED = "app_removed", _("authenticator app removed")
+    PASSKEY_ADDED = "passkey_added", _("passkey added")
+    PASSKEY_REMOVED = "passkey_removed", _("passkey removed")
+    CODES_MADE = "codes_made", _("recovery codes made")
+    CODES_REMOVED = "codes_removed", _("recovery codes removed")
+    CODE_USED = "code_used", _("recovery code used")
+    SESSIONS_ENDED = "sessions_ended", _("signed out elsewhere")
+    PROVIDER_ADDED = "provider_added", _("single sign-on connected")
+    PROVIDER_REMOVED = "provider_removed", _("single sign-on disconnected")
+
+
 class Origin(TextChoices):
     """Where an act came from."""
 
@@ -152,6 +170,7 @@ class Origin(TextChoices):
     IMPORT = "import", _("by import")
     COMMAND = "command", _("by a command")
     SCHEDULE = "schedule", _("by schedule")
+    SIGN_ON = "sign_on", _("by single sign-on")
     DEMO = "demo", _("demonstration")
 
 

@@ -3,6 +3,7 @@
 from risks.models.assessment import Assessment, LevelTally
 from risks.models.attachment import Attachment
 from risks.models.audit import AuditEvent, Seal, SealedLine
+from risks.models.cache import CacheEntry
 from risks.models.discussion import Comment, CommentVersion, Follow, RiskLink
 from risks.models.job import ScheduledRun, Worker
 from risks.models.library import (
@@ -25,6 +26,7 @@ __all__ = [
     "Assessment",
     "Attachment",
     "AuditEvent",
+    "CacheEntry",
     "Category",
     "Comment",
     "CommentVersion",

@@ -146,12 +146,16 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
 
 class Membership(models.Model):
-    """What one person may do in one team. Somebody who has left stays as an inactive member."""
+    """What one person may do in one team. Somebody who has left stays as an inactive member.
+
+    `by_group`: came by a group of single sign-on, and ends when the person is in none that leads here.
+    """
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("person"))
     role = models.CharField(_("role"), max_length=20, choices=Role.choices, default=Role.CONTRIBUTOR)
     is_active = models.BooleanField(_("active"), default=True)
+    by_group = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     history = History()
     objects = MembershipQuerySet.as_manager()
