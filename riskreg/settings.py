@@ -265,6 +265,12 @@ SCAN_SECONDS: int = env.int("RISKREG_SCAN_SECONDS", 60)
 
 # --- product
 
+# Who may make a team: "staff" (those who may use the admin site) or "anyone" who has an account.
+WHO_MAKES_TEAMS: str = env.str("RISKREG_WHO_MAKES_TEAMS", "staff")
+if WHO_MAKES_TEAMS not in ("staff", "anyone"):
+    raise ImproperlyConfigured('RISKREG_WHO_MAKES_TEAMS must be "staff" or "anyone".')
+INVITATION_DAYS: int = env.int("RISKREG_INVITATION_DAYS", 7)
+
 # Jobs wait in the database; `manage.py worker` does them.
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 SIMPLE_HISTORY_DATE_INDEX = False  # the histories name the indexes they are read by

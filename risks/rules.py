@@ -9,13 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from risks.enums import MANAGERS, WRITERS, Origin, Role, State
 from risks.exceptions import NotAllowed
-from risks.models import Attachment, Comment, Membership, Mitigation, Register, Risk, User
+from risks.models import Attachment, Comment, Membership, Mitigation, Register, Risk, Team, User
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,56 @@ def can_edit_register(actor: Actor, register: Register) -> bool:
 def check_is_not_archived(register: Register) -> None:
     if register.is_archived:
         raise NotAllowed(_("This register is archived. Nothing in it can be changed."))
+
+
+LAST_ADMINISTRATOR = _("A team needs an administrator. Make another member administrator first.")
+
+
+def check_can_administer_team(actor: Actor, team: Team) -> None:
+    _check_own_team(actor, team.pk)
+    check_can_administer(actor)
+
+
+def can_administer_team(actor: Actor, team: Team) -> bool:
+    return allows(check_can_administer_team, actor, team)
+
+
+def check_can_make_team(user: User) -> None:
+    """Who may found a team is a setting of the installation."""
+    if settings.WHO_MAKES_TEAMS != "anyone" and not user.is_staff:
+        raise NotAllowed(_("Only those who run this installation can make a team. Ask them for one."))
+
+
+def can_make_team(user: User) -> bool:
+    return allows(check_can_make_team, user)
+
+
+def check_can_pseudonymise(actor: Actor, person: User) -> None:
+    """An administrator of all the teams they belonged to, once they have left; or the site's operator.
+
+    Asks the database for the person's memberships.
+    """
+    if person.pseudonymised_at is not None:
+        raise NotAllowed(_("This has been done already."))
+    if actor.is_(person.pk):
+        raise NotAllowed(_("Nobody can do this to oneself. Ask another administrator."))
+    if actor.team_id is None and actor.user is not None and actor.user.is_superuser:
+        return
+    check_can_administer(actor)
+    if person.is_staff or person.is_superuser:
+        raise NotAllowed(_("This person runs the installation. Only a superuser can do this."))
+    teams = dict(person.memberships.values_list("team", "is_active"))
+    if actor.user is None or actor.team_id not in teams:
+        raise NotAllowed(_("This belongs to another team."))
+    own = actor.user.memberships.active().filter(role=Role.ADMINISTRATOR)
+    if set(teams) - set(own.values_list("team", flat=True)):
+        raise NotAllowed(_("This person belonged to other teams too. Ask those who run the installation."))
+    if any(teams.values()):
+        raise NotAllowed(_("Deactivate the member first."))
+
+
+def can_pseudonymise(actor: Actor, person: User) -> bool:
+    return allows(check_can_pseudonymise, actor, person)
 
 
 def check_can_change_member(actor: Actor, membership: Membership) -> None:
