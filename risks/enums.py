@@ -129,6 +129,7 @@ class Verb(TextChoices):
     UNDONE = "undone", _("undid a change")
     EXPORTED = "exported", _("exported")
     DOWNLOADED = "downloaded", _("downloaded")
+    REFUSED = "refused", _("sent a file that was refused")
     COMMENTED = "commented", _("commented")
     SIGNED_IN = "signed_in", _("signed in")
     SIGN_IN_FAILED = "sign_in_failed", _("failed to sign in")

@@ -24,3 +24,7 @@ class Invalid(DomainError):
 
 class Conflict(DomainError):
     """Somebody else saved first; nothing was written."""
+
+
+class Gone(DomainError):
+    """What was asked for was kept once, and is lost or damaged."""

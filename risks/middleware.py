@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
-from risks.exceptions import Conflict, DomainError, Invalid, NotAllowed
+from risks.exceptions import Conflict, DomainError, Gone, Invalid, NotAllowed
 from risks.views.errors import refusal
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -76,9 +76,9 @@ class HtmxResponseMiddleware:
 
 
 class DomainErrorMiddleware:
-    """A refused act that no form has caught answers with its reason: 403, 409 or 422, never 500."""
+    """A refused act that no form has caught answers with its reason: 403, 409, 410 or 422, never 500."""
 
-    statuses = {NotAllowed: 403, Conflict: 409, Invalid: 422}
+    statuses = {NotAllowed: 403, Conflict: 409, Gone: 410, Invalid: 422}
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

@@ -13,9 +13,17 @@ from risks.models.risk import Risk
 from risks.models.team import Team, User
 
 
+FOLDER = "attachments"
+
+
+def register_folder(team_id: int, register_id: int) -> str:
+    """Where the files of a register lie, so that all of them can go at once."""
+    return f"{FOLDER}/{team_id}/{register_id}"
+
+
 def stored_name(attachment: Attachment, _name: str) -> str:
     """Where the file lies: under a random name, so that nothing of what the sender typed reaches the disk."""
-    return f"attachments/{attachment.team_id}/{uuid4().hex}"
+    return f"{register_folder(attachment.team_id, attachment.risk.register_id)}/{uuid4().hex}"
 
 
 class Attachment(models.Model):
