@@ -1,7 +1,7 @@
 """Who belongs to a team, in which role, and who takes over when somebody leaves.
 
-Every act locks the team's memberships first, in the same order: two administrators who demote each other at
-once queue up, and the second of them is refused.
+Every act locks the team first: two administrators who demote each other at once queue up, and the second of
+them is refused.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class HandedOver:
 @transaction.atomic
 def update_team(team: Team, values: Mapping[str, Any], *, by: Actor) -> Team:
     """Change names and what the team demands of its members."""
-    current = Team.objects.select_for_update().get(pk=team.pk)
+    current = Team.objects.select_for_update(no_key=True).get(pk=team.pk)
     rules.check_can_administer_team(by, current)
     before = values_of(current, TEAM_FIELDS)
     for name in TEAM_FIELDS:
@@ -52,10 +52,12 @@ def update_team(team: Team, values: Mapping[str, Any], *, by: Actor) -> Team:
 
 
 @transaction.atomic
-def add_member(team: Team, user: User, role: str, *, by: Actor, itself: bool = False) -> Membership:
-    """Make somebody a member, or one again who has left; `itself`: they accepted an invitation.
+def add_member(
+    team: Team, user: User, role: str, *, by: Actor, itself: bool = False, by_group: bool = False
+) -> Membership:
+    """Make somebody a member, or one again who has left. An active member stays as they are.
 
-    An active member stays as they are.
+    `itself`: they accepted an invitation, and need not be told. `by_group`: see `Membership`.
     """
     membership = _locked(team.pk).get(user.pk)
     if membership and membership.is_active:
@@ -65,7 +67,7 @@ def add_member(team: Team, user: User, role: str, *, by: Actor, itself: bool = F
     returned = membership is not None
     membership = membership or Membership(team=team, user=user)
     before = {"role": membership.role} if returned else {"role": None}
-    membership.user, membership.role, membership.is_active = user, role, True
+    membership.role, membership.is_active, membership.by_group = role, True, by_group
     membership.full_clean()
     save_tracked(membership, by=by)
     event = record(
@@ -175,9 +177,10 @@ def _locked_rows(rows: models.QuerySet[Any]) -> models.QuerySet[Any]:
 
 
 def _locked(team_id: int) -> dict[int, Membership]:
-    """Every membership of the team by its person, each held until the transaction ends."""
-    members = Membership.objects.select_for_update(of=("self",)).filter(team=team_id)
-    return {each.user_id: each for each in members.select_related("user", "team").order_by("pk")}
+    """Every membership of the team by its person; the team is held until the transaction ends."""
+    Team.objects.select_for_update(no_key=True).get(pk=team_id)
+    members = Membership.objects.filter(team=team_id).select_related("user", "team")
+    return {each.user_id: each for each in members}
 
 
 def _check(membership: Membership, by: Actor) -> Membership:
