@@ -335,6 +335,11 @@ def can_change_comment(actor: Actor, comment: Comment) -> bool:
     return allows(check_can_change_comment, actor, comment)
 
 
+def check_can_follow(actor: Actor, risk: Risk) -> None:
+    """Everybody who may see it, in any state: following changes nothing of the risk."""
+    _check_own_team(actor, risk.team_id)
+
+
 check_can_attach, can_attach = check_can_comment, can_comment
 
 
