@@ -42,10 +42,12 @@ from risks.services.mitigation import add_mitigation
 from risks.services.risk import create_risk, move_risk
 from risks.services.team import create_register
 from tests.cast import Cast, assemble_cast
+from tests.trail_guard import Writes, tracked_models, without_triggers
 
 LIBRARY = (
     Category, Matrix, MatrixStep, MatrixLevel, MatrixCell,
     Template, TemplateMitigation, TemplateIndicator, TemplateReference,
+    Category.history.model, Matrix.history.model, Template.history.model,
 )  # fmt: skip
 
 
@@ -63,9 +65,42 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         for model, instances in rows.items():
             model._default_manager.bulk_create(instances, ignore_conflicts=True)
 
+    empty = connection.ops.execute_sql_flush
+
+    def empty_with_the_trail(statements: list[str]) -> None:
+        with without_triggers():
+            empty(statements)
+
+    connection.ops.execute_sql_flush = empty_with_the_trail  # type: ignore[method-assign]
     post_migrate.connect(restore, sender=apps.get_app_config("risks"), weak=False)
     yield
     post_migrate.disconnect(restore, sender=apps.get_app_config("risks"))
+    connection.ops.execute_sql_flush = empty  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def _no_write_past_the_history(request: pytest.FixtureRequest, _django_db_marker: None) -> Iterator[None]:
+    """A test fails if a tracked table does not agree with its history at its end, whatever wrote it.
+
+    `@pytest.mark.past_history("why")` for those that write past it on purpose. Costs nothing where none of
+    the tables was written. Other threads have connections of their own; what they wrote is looked at too.
+    """
+    marker, names = request.node.get_closest_marker("django_db"), set(request.fixturenames)
+    transactional = bool({"transactional_db", "live_server"} & names) or (
+        marker is not None and marker.kwargs.get("transaction", False)
+    )
+    if not (marker or transactional or "db" in names):
+        yield
+        return
+    writes = Writes()
+    request.getfixturevalue("_django_db_helper")  # so that this looks before the rows are rolled back
+    with connection.execute_wrapper(writes):
+        yield
+    if request.node.get_closest_marker("past_history") or connection.needs_rollback:
+        return
+    if transactional:
+        writes.tables.update(tracked_models())
+    assert writes.past_history() == []
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ from risks.models import Category, Template
 from risks.rules import Actor
 from risks.services.library import duplicate_template
 from tests.admin_site import errors_at, form_data, staff_client, superuser_client, url_of
+from tests.rows import change, create, remove
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 LIST = "/admin/risks/template/"
@@ -124,7 +125,7 @@ def test_page_of_unknown_template_leads_away(admin, pk, place):
 
 
 def test_template_list_queries_do_not_grow(admin, count_queries, template):
-    Template.objects.exclude(pk=template.pk).delete()
+    remove(Template.objects.exclude(pk=template.pk))
     admin.get(LIST)
     one = count_queries(lambda: admin.get(LIST))
     for _number in range(29):
@@ -136,11 +137,12 @@ def test_template_list_queries_do_not_grow(admin, count_queries, template):
 
 def test_category_list_queries_do_not_grow(admin, count_queries):
     page = "/admin/risks/category/?is_active__exact=1"
-    Category.objects.exclude(key="market").update(is_active=False)
+    change(Category.objects.exclude(key="market"), is_active=False)
     admin.get(page)
     one = count_queries(lambda: admin.get(page))
     parent = Category.objects.get(key="market")
-    Category.objects.bulk_create(Category(key=f"c{n}", name_en="C", parent=parent) for n in range(29))
+    for number in range(29):
+        create(Category, key=f"c{number}", name_en="C", parent=parent)
 
     assert count_queries(lambda: admin.get(page)) == one
     assert admin.get(page).context["cl"].result_count == 30
@@ -296,7 +298,7 @@ def test_preview_shows_a_template_in_both_languages(admin, template):
 
 def test_preview_of_a_template_without_ranges_works(admin, template):
     fields = ("frequency_low", "frequency_high", "impact_low", "impact_likely", "impact_high")
-    Template.objects.filter(pk=template.pk).update(**dict.fromkeys(fields))
+    change(Template.objects.filter(pk=template.pk), **dict.fromkeys(fields))
 
     assert "matrix-grid" not in admin.get(url_of(template, "preview")).content.decode()
 

@@ -8,6 +8,7 @@ from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.matrix import revise_matrix
 from tests.admin_site import errors_at, form_data, staff_client, superuser_client, url_of
+from tests.rows import remove, save
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 LIST = "/admin/risks/matrix/"
@@ -187,7 +188,7 @@ def test_matrix_in_use_shows_why_and_offers_a_new_version(admin, matrix, registe
 def test_matrix_in_use_cannot_be_edited_by_post(admin, free, make_risk, register):
     data = typed(admin.get(url_of(free)))
     register.matrix = free
-    register.save()
+    save(register)
     before = rows_of(free)
 
     response = admin.post(url_of(free), data | {"cell-5-5-score": 99, "name_en": "Mine"})
@@ -275,7 +276,7 @@ def test_unknown_matrix_leads_away(admin, pk):
 
 
 def test_list_queries_do_not_grow(admin, count_queries, free):
-    Matrix.objects.exclude(pk=free.pk).delete()
+    remove(Matrix.objects.exclude(pk=free.pk))
     admin.get(LIST)
     one = count_queries(lambda: admin.get(LIST))
     for _number in range(29):

@@ -14,6 +14,7 @@ from risks.exchange.library_files import neutralise, restore
 from risks.models import Team, Template, TemplateMitigation
 from risks.rules import Actor
 from tests.admin_site import superuser_client
+from tests.rows import change, remove
 
 pytestmark = [pytest.mark.django_db, pytest.mark.ignore_template_errors]
 IMPORT = "/admin/risks/template/import/"
@@ -60,7 +61,7 @@ def errors_of(data, name="json"):
 @FORMATS
 def test_export_wipe_import_export_is_byte_identical(name):
     before = export(name)
-    Template.objects.all().delete()
+    remove(Template.objects.all())
     result, _rows = import_templates(read_templates(name, before), by=BY, dry_run=False)
 
     assert result.totals["new"] == 42
@@ -109,10 +110,10 @@ def test_json_holds_every_column_of_every_part():
 )
 def test_odd_text_survives_both_formats(name, text):
     template = Template.objects.get(code="TEC-01")
-    Template.objects.filter(pk=template.pk).update(title_en=text, cause_zh=text)
+    change(Template.objects.filter(pk=template.pk), title_en=text, cause_zh=text)
     TemplateMitigation.objects.filter(template=template).update(title_zh=text)
     before = export(name)
-    Template.objects.all().delete()
+    remove(Template.objects.all())
     import_templates(read_templates(name, before), by=BY, dry_run=False)
     again = Template.objects.get(code="TEC-01")
 
@@ -122,7 +123,7 @@ def test_odd_text_survives_both_formats(name, text):
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@A1", "\t=1", "\r1", "'=1"])
 def test_csv_cells_never_begin_like_a_formula(text):
-    Template.objects.filter(code="TEC-01").update(title_en=text)
+    change(Template.objects.filter(code="TEC-01"), title_en=text)
     rows = csv.DictReader(io.StringIO(export("csv").decode("utf-8-sig"), newline=""))
     cell = next(row["title_en"] for row in rows if row["code"] == "TEC-01")
 

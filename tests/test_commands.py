@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from risks.models import Acceptance, LevelTally, Risk, Template
 from risks.models.search import clear_index, search_risks
+from tests.rows import remove
 
 
 def run(*args: str) -> str:
@@ -42,7 +43,7 @@ def test_housekeeping_ends_acceptances(make_risk):
 
 
 def test_load_library_adds_what_is_missing(db):
-    Template.objects.filter(code="TEC-01").delete()
+    remove(Template.objects.filter(code="TEC-01"))
 
     assert run("load_library") == "0 categories, 0 matrices, 1 templates added"
 

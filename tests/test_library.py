@@ -18,7 +18,7 @@ from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.demo import load_demo
 from risks.services.library import duplicate_template, load_library
-from tests.rows import create
+from tests.rows import change, create, remove
 
 NOTHING = {"categories": 0, "matrices": 0, "templates": 0}
 
@@ -78,9 +78,9 @@ def test_library_loaded_again_adds_nothing(django_assert_max_num_queries):
 
 
 def test_library_loaded_again_keeps_edits():
-    Template.objects.filter(code="TEC-01").update(title_en="Ours", is_active=False)
-    Category.objects.filter(key="technical").update(name_zh="我们的")
-    Matrix.objects.filter(key="log-5x5").update(name_en="Ours")
+    change(Template.objects.filter(code="TEC-01"), title_en="Ours", is_active=False)
+    change(Category.objects.filter(key="technical"), name_zh="我们的")
+    change(Matrix.objects.filter(key="log-5x5"), name_en="Ours")
 
     assert load_library() == NOTHING
     assert Template.objects.values_list("title_en", "is_active").get(code="TEC-01") == ("Ours", False)
@@ -89,7 +89,7 @@ def test_library_loaded_again_keeps_edits():
 
 
 def test_library_loaded_again_brings_back_what_is_missing():
-    Template.objects.filter(code="TEC-01").delete()
+    remove(Template.objects.filter(code="TEC-01"))
 
     assert load_library() == NOTHING | {"templates": 1}
     assert Template.objects.get(code="TEC-01").mitigations.count() > 0
@@ -99,7 +99,7 @@ def test_library_beside_entries_of_a_team_offers_both(cast):
     technical = Category.objects.get(key="technical")
     own = create(Template, team=cast.team, code="OWN-1", category=technical, title_en="Own")
     foreign = create(Template, team=cast.other_team, code="OWN-1", category=technical, title_en="Own")
-    Template.objects.filter(code="TEC-01").update(is_active=False)
+    change(Template.objects.filter(code="TEC-01"), is_active=False)
 
     offered = Template.objects.available_to(cast.team)
 
@@ -134,8 +134,8 @@ def test_load_demo_outside_demonstration_mode_is_refused(db):
 
 def test_load_demo_without_the_library_leaves_nothing(db, settings):
     settings.DEMO = True
-    Template.objects.all().delete()
-    Category.objects.filter(parent__isnull=False).delete()
+    remove(Template.objects.all())
+    remove(Category.objects.filter(parent__isnull=False))
 
     with pytest.raises(Category.DoesNotExist):
         load_demo()

@@ -14,8 +14,12 @@ from django.utils.functional import Promise
 
 from risks.models import (
     Acceptance,
+    AuditEvent,
     Category,
+    Comment,
+    Follow,
     Indicator,
+    Invitation,
     LevelTally,
     Matrix,
     MatrixCell,
@@ -23,16 +27,21 @@ from risks.models import (
     MatrixStep,
     Membership,
     Mitigation,
+    Notice,
     Register,
     Risk,
+    RiskLink,
     SavedView,
+    ScheduledRun,
+    Seal,
+    SealedLine,
     Team,
     Template,
     TemplateIndicator,
     TemplateMitigation,
     User,
 )
-from tests.rows import create
+from tests.rows import create, save
 
 NAMELESS = {"name_en": "", "name_zh": ""}
 UNTITLED = {"title_en": "", "title_zh": ""}
@@ -141,6 +150,16 @@ BREACHES = [
     Breach("risks_leveltally_once", LevelTally, {}, None),
     Breach("risks_savedview_name_once", SavedView, {},
            "You have a view of this name; choose another."),
+    Breach("risks_invitation_one_open", Invitation, {"email": "NEW@acme.example"},
+           "This address has an invitation to the team already. Send that one again, or revoke it."),
+    Breach("risks_comment_has_body", Comment, {"body": ""}, "Write something first."),
+    Breach("risks_risklink_once", RiskLink, {}, None),
+    Breach("risks_risklink_not_itself", RiskLink, {"target": None}, None),
+    Breach("risks_follow_once", Follow, {}, None),
+    Breach("risks_seal_number_once", Seal, {}, None),
+    Breach("risks_sealedline_position_once", SealedLine, {}, None),
+    Breach("risks_scheduledrun_once", ScheduledRun, {}, None),
+    Breach("risks_notice_once", Notice, {}, None),
 ]  # fmt: skip
 
 
@@ -155,6 +174,19 @@ def build(cast, make_risk, register) -> Callable[..., models.Model]:
     create(Category, pk=9999, key="looped", name_en="Looped")
     SavedView.objects.create(team=cast.team, user=cast.reader, name="Mine")
     LevelTally.objects.update_or_create(register=register, month_date=date(2026, 5, 1), level=1)
+    other = make_risk()
+    comment = Comment.objects.create(
+        team=cast.team, risk=risk, author=cast.owner, body="See", created_at=now
+    )  # fmt: skip
+    RiskLink.objects.create(source=risk, target=other, comment=comment)
+    Follow.objects.create(risk=risk, user=cast.owner)
+    Notice.objects.create(user=cast.owner, team=cast.team, kind="due", made_at=now, key="due")
+    ScheduledRun.objects.create(name="daily", due_at=now, queued_at=now)
+    invitation = {"team": cast.team, "email": "new@acme.example", "created_at": now, "expires_at": now}
+    Invitation.objects.create(secret_hash="a", **invitation)
+    seal = Seal.objects.create(team=cast.team, number=1, lines=2, digest="a", sealed_at=now)
+    first, second = AuditEvent.objects.order_by("pk")[:2]
+    SealedLine.objects.create(event=first, seal=seal, position=1, digest="a")
     valid: dict[type[models.Model], dict[str, Any]] = {
         Team: {"slug": "third", "name_en": "Third"},
         User: {"email": "new@acme.example", "password": "x"},
@@ -183,9 +215,21 @@ def build(cast, make_risk, register) -> Callable[..., models.Model]:
         },
         LevelTally: {"register": register, "month_date": date(2026, 5, 1), "level": 1},
         SavedView: {"team": cast.team, "user": cast.reader, "name": "Mine"},
+        Invitation: {**invitation, "secret_hash": "b"},
+        Comment: {
+            "team": cast.team, "risk": risk, "author": cast.owner, "body": "See", "created_at": now,
+        },
+        RiskLink: {"source": risk, "target": other, "comment": comment},
+        Follow: {"risk": risk, "user": cast.owner},
+        Notice: {"user": cast.owner, "team": cast.team, "kind": "due", "made_at": now, "key": "due"},
+        ScheduledRun: {"name": "daily", "due_at": now, "queued_at": now},
+        Seal: {"team": cast.team, "number": 1, "lines": 1, "digest": "b", "sealed_at": now},
+        SealedLine: {"event": second, "seal": seal, "position": 1, "digest": "b"},
     }  # fmt: skip
 
     def build(model: type[models.Model], **values: Any) -> models.Model:
+        if values.get("target", other) is None:  # the risk itself
+            values["target"] = risk
         instance = model(**valid[model] | values)
         instance._state.adding = "id" not in values
         return instance
@@ -213,7 +257,7 @@ def test_constraint_broken_past_the_forms_is_refused_by_the_database(build, brea
     constraint = next(c for c in breach.model._meta.constraints if c.name == breach.constraint)
 
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
-        instance.save()
+        save(instance)
 
     assert names(constraint, breach.model, str(refused.value))
 
@@ -241,7 +285,7 @@ def test_constraints_let_a_valid_instance_pass(build, model):
     instance = build(model)
 
     instance.full_clean(exclude=["active", "pending", "due_order"])
-    instance.save()
+    save(instance)
 
     assert model.objects.filter(pk=instance.pk).exists()
 

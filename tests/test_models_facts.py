@@ -7,7 +7,7 @@ from django.utils import translation
 
 from risks.models import Acceptance, LevelTally, Matrix, Mitigation, Risk, StateChange, Team, Template, User
 from risks.models.translated import Text, record_language
-from tests.rows import create
+from tests.rows import change, create
 
 # --- texts in two languages
 
@@ -97,7 +97,7 @@ def test_risk_is_active_as_its_column_says(make_risk, state, active):
 def test_risk_review_is_due_after_its_day_while_active(make_risk):
     due, closed = date(2026, 5, 1), make_risk(state="closed")
     risk = make_risk(next_review_date=due)
-    Risk.objects.filter(pk=closed.pk).update(next_review_date=due)
+    change(Risk.objects.filter(pk=closed.pk), next_review_date=due)
     closed.refresh_from_db()
 
     assert [risk.is_review_due(due), risk.is_review_due(date(2026, 5, 2))] == [False, True]
@@ -144,7 +144,7 @@ def test_mitigations_pending_are_not_over(make_risk, make_mitigation):
 def test_matrices_available_to_a_team_are_the_products_and_its_own(cast):
     own = create(Matrix, team=cast.team, key="own", name_en="Own")
     create(Matrix, team=cast.other_team, key="own", name_en="Foreign")
-    Matrix.objects.filter(key="product-3x3").update(is_active=False)
+    change(Matrix.objects.filter(key="product-3x3"), is_active=False)
 
     offered = {matrix.key: matrix.team for matrix in Matrix.objects.available_to(cast.team)}
 

@@ -45,12 +45,12 @@ from risks.models import (
     Template,
     User,
 )
-from risks.services.mitigation import save_indicator, update_mitigation
+from risks.services.mitigation import add_indicator, update_mitigation
 from risks.services.risk import update_risk
 from risks.services.team import save_view
 from risks.tables import RiskTable
 from tests.cast import PASSWORD, Cast
-from tests.rows import create
+from tests.rows import change, create, remove, save
 
 ROLES = ("reader", "contributor", "owner", "manager", "administrator", "outsider", "signed out")
 URLS = {pattern.name: pattern for pattern in urls.urlpatterns}
@@ -185,7 +185,7 @@ def world(
 
 
 def _indicator(risk: Risk, by: Any) -> Indicator:
-    return save_indicator(Indicator(risk=risk, name_en="Errors", amber=1, red=2, bad_when="above"), by=by)
+    return add_indicator(Indicator(risk=risk, name_en="Errors", amber=1, red=2, bad_when="above"), by=by)
 
 
 _WRITTEN = (
@@ -647,7 +647,7 @@ def evil(world: World, make_mitigation: Callable[..., Mitigation]) -> World:
     User.objects.filter(pk__in=[cast.owner.pk, cast.manager.pk]).update(name=EVIL)
     Team.objects.filter(pk=cast.team.pk).update(name_en=EVIL)
     world.risk.register.name_en = world.risk.register.description_en = EVIL
-    world.risk.register.save()
+    save(world.risk.register)
     cast.owner.refresh_from_db()
     cast.manager.refresh_from_db()
     owner = world.client("owner")
@@ -662,7 +662,7 @@ def evil(world: World, make_mitigation: Callable[..., Mitigation]) -> World:
     assert owner.post(world.url("indicator-update"), data).status_code == 302
     data = valid(world, "risk-assess") | {"cell": "5-5", "reason": EVIL}
     assert owner.post(world.url("risk-assess"), data).status_code == 302
-    Membership.objects.filter(user=cast.owner).update(role=Role.ADMINISTRATOR)
+    change(Membership.objects.filter(user=cast.owner), role=Role.ADMINISTRATOR)
     for move in ("treat", "pause"):
         data = {"reason": EVIL}
         assert owner.post(world.url("risk-move", move=move), data).status_code == 302
@@ -891,7 +891,7 @@ def test_second_of_two_scorings_loses_nothing(world: World) -> None:
 def test_member_who_was_removed_finds_nothing(world: World) -> None:
     client = world.client("manager")
     assert client.get(world.url("overview")).status_code == 200
-    Membership.objects.get(user=world.cast.manager).delete()
+    remove(Membership.objects.filter(user=world.cast.manager))
     for name, pattern in URLS.items():
         if "team" in pattern.pattern.converters:
             statuses = {client.get(world.url(name)).status_code, client.post(world.url(name)).status_code}

@@ -10,6 +10,7 @@ from risks.models import Register, Risk
 from risks.models.search import count_risks, search_risks, words
 from risks.services.search import rebuild_index
 from tests.cast import Cast
+from tests.rows import change
 
 RISKS = {
     "noise": {"title_en": "Street noise ruins recognition", "title_zh": "街道噪声影响识别率"},
@@ -175,7 +176,7 @@ def test_words_are_runs_of_letters_and_single_chinese_characters(text, split):
 
 def test_rebuild_index_finds_what_was_written_past_the_services(cast, make_risk):
     risk = make_risk(title_en="Echo")
-    Risk.objects.filter(pk=risk.pk).update(title_en="Hum")
+    change(Risk.objects.filter(pk=risk.pk), title_en="Hum")
     assert list(search_risks(Risk.objects.all(), "hum")) == []
 
     assert rebuild_index() == 2

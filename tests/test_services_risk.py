@@ -21,6 +21,7 @@ from risks.services.risk import (
     move_risk,
     update_risk,
 )
+from tests.rows import remove
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 REASON = Text("Decided in the meeting", "会议决定")
@@ -158,7 +159,7 @@ def test_update_risk_writes_only_what_changed(cast, make_risk):
     )  # fmt: skip
 
     assert (updated.title_en, updated.owner, updated.version) == ("Street noise", cast.owner, 2)
-    assert last_event().changes == {"title_en": ["Noise", "Street noise"], "owner": [None, "Owner"]}
+    assert last_event().changes == {"title_en": ["Noise", "Street noise"], "owner": [None, {"user": cast.owner.pk}]}
 
 
 def test_update_risk_to_what_it_is_writes_nothing(cast, make_risk):
@@ -325,8 +326,8 @@ def test_bulk_update_changes_each_with_its_event(cast, make_risk):
     assert [Risk.objects.get(pk=risk.pk).owner for risk in risks] == [cast.owner] * 3
     changed = AuditEvent.objects.filter(origin=Origin.BULK).order_by("risk_id")
     assert [(event.risk_id, event.changes) for event in changed] == [
-        (risks[0].pk, {"owner": ["Contributor", "Owner"]}),
-        (risks[1].pk, {"owner": [None, "Owner"]}),
+        (risks[0].pk, {"owner": [{"user": cast.contributor.pk}, {"user": cast.owner.pk}]}),
+        (risks[1].pk, {"owner": [None, {"user": cast.owner.pk}]}),
     ]
 
 
@@ -513,6 +514,6 @@ def test_risk_from_a_template_keeps_it_when_the_template_goes(make_risk):
     template = Template.objects.get(code="TEC-01")
     risk = make_risk(template=template)
 
-    template.delete()
+    remove(Template.objects.filter(pk=template.pk))
 
     assert Risk.objects.get(pk=risk.pk).template is None

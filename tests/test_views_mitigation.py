@@ -10,6 +10,7 @@ from django.utils import timezone, translation
 from risks.enums import MitigationKind, MitigationState
 from risks.models import Mitigation
 from risks.services.mitigation import update_mitigation
+from tests.rows import change
 
 LIST = "/t/acme/mitigations/"
 SECTION = "mitigation-section"
@@ -172,7 +173,7 @@ def test_board_columns_hold_their_states_and_done_of_the_last_month_only(cast, r
     make_mitigation(risk, title_en="going", state="under_way")
     make_mitigation(risk, title_en="fresh", state="done")
     old = make_mitigation(risk, title_en="old", state="done")
-    Mitigation.objects.filter(pk=old.pk).update(done_date=today - timedelta(days=31))
+    change(Mitigation.objects.filter(pk=old.pk), done_date=today - timedelta(days=31))
     make_mitigation(risk, title_en="given up", state="dropped")
     columns = cast.client_for(cast.reader).get(LIST + "?view=board").context["columns"]
     assert [(str(c.state), c.count, [card.title for card in c.cards]) for c, _cards in columns] == [
@@ -188,7 +189,7 @@ def test_board_says_beside_its_count_that_it_leaves_out_what_was_done_before(
 ):
     make_mitigation(risk)
     old = make_mitigation(risk, state="done")
-    Mitigation.objects.filter(pk=old.pk).update(done_date=today - timedelta(days=31))
+    change(Mitigation.objects.filter(pk=old.pk), done_date=today - timedelta(days=31))
     client, told = cast.client_for(cast.reader), []
     for view in ("table", "board"):
         page = client.get(f"{LIST}?view={view}").content.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Never
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -49,7 +50,7 @@ class AuditEvent(AppendOnly):
     in `actor` and `subject` by id too, never by name: so that somebody can be forgotten without touching a
     line. Other records are `{"<model>": id, "en": …, "zh": …}`, in words that outlive them.
     Register and risk are plain ids for the same reason: lines outlive what they tell of.
-    No team: an act on what belongs to the whole installation.
+    No team: an act on what belongs to the whole installation. `undoes` is the line that this one takes back.
     """
 
     team = models.ForeignKey(Team, models.PROTECT, null=True, related_name="events", db_index=False)
@@ -68,6 +69,9 @@ class AuditEvent(AppendOnly):
     object_label = models.CharField(max_length=400)
     changes = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
+    undoes = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
+    )
     happened_at = models.DateTimeField()
     recorded_at = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -76,8 +80,15 @@ class AuditEvent(AppendOnly):
         verbose_name_plural = _("events")
         ordering = ["-happened_at", "-id"]
         indexes = [
-            models.Index(fields=["team", "-happened_at", "-id"], name="risks_auditevent_team"),
-            models.Index(fields=["register", "-happened_at", "-id"], name="risks_auditevent_register"),
+            # The columns behind the id answer the filters of the activity, without a look at the rows.
+            models.Index(
+                fields=["team", "-happened_at", "-id", "verb", "object_type", "register"],
+                name="risks_auditevent_team",
+            ),
+            models.Index(
+                fields=["register", "-happened_at", "-id", "verb", "object_type", "team"],
+                name="risks_auditevent_register",
+            ),
             models.Index(fields=["risk", "-happened_at", "-id"], name="risks_auditevent_risk"),
             models.Index(fields=["team", "actor", "-happened_at", "-id"], name="risks_auditevent_actor"),
             models.Index(fields=["object_type", "object_id"], name="risks_auditevent_object"),
@@ -99,7 +110,7 @@ class Seal(AppendOnly):
 
     class Meta:
         ordering = ["team", "number"]
-        constraints = [models.UniqueConstraint("team", "number", name="risks_seal_number_once")]
+        constraints = [models.UniqueConstraint(Coalesce("team", 0), "number", name="risks_seal_number_once")]
 
     def __str__(self) -> str:
         return f"{self.number}: {self.digest[:12]}"
@@ -117,7 +128,9 @@ class SealedLine(AppendOnly):
 
     class Meta:
         ordering = ["seal", "position"]
-        constraints = [models.UniqueConstraint("seal", "position", name="risks_sealedline_position_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["seal", "position"], name="risks_sealedline_position_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_id}: {self.digest[:12]}"

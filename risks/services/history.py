@@ -33,9 +33,31 @@ def save_tracked(
 
 
 def delete_tracked(row: models.Model, *, by: Actor, reason: str = "", at: datetime | None = None) -> None:
-    """Delete a row; its versions stay, the last of them says by whom it was deleted."""
-    with _signed(row, by, reason, at):
-        row.delete()
+    """Delete a row; its versions stay, the last of them says by whom it was deleted.
+
+    So do those of the rows that go with it, or that lose it because they pointed at it.
+    """
+    with transaction.atomic():
+        for relation in row._meta.related_objects:
+            if hasattr(relation.related_model, "history"):
+                _let_go(relation, row, by=by, reason=reason, at=at)
+        with _signed(row, by, reason, at):
+            row.delete()
+
+
+def _let_go(relation: Any, row: models.Model, **why: Any) -> None:
+    """What the database would do to the rows that point at this one, with a version of each."""
+    if relation.on_delete not in (models.CASCADE, models.SET_NULL):
+        return
+    name = relation.field.name
+    pointing = list(relation.related_model._default_manager.filter(**{name: row}))
+    if relation.on_delete is models.CASCADE:
+        for each in pointing:
+            delete_tracked(each, **why)
+        return
+    for each in pointing:
+        setattr(each, name, None)
+    update_tracked(pointing, [name], **why)
 
 
 @contextmanager

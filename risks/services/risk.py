@@ -117,8 +117,7 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
     """
     current = Risk.objects.select_for_update(of=("self",)).select_related("register").get(pk=risk.pk)
     rules.check_can_edit_risk(by, current)
-    if seen_version is not None and seen_version != current.version:
-        raise Conflict(_("Somebody else has changed this risk meanwhile. Compare both versions and choose."))
+    _check_seen(current, seen_version)
     unknown = set(values) - set(EDITABLE_FIELDS)
     if unknown:
         raise TypeError(f"not editable: {sorted(unknown)}")
@@ -135,6 +134,11 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
     return current
 
 
+def _check_seen(risk: Risk, seen_version: int | None) -> None:
+    if seen_version is not None and seen_version != risk.version:
+        raise Conflict(_("Somebody else has changed this risk meanwhile. Compare both versions and choose."))
+
+
 @transaction.atomic
 def move_risk(
     risk: Risk,
@@ -145,9 +149,14 @@ def move_risk(
     approver: User | None = None,
     until: date | None = None,
     at: datetime | None = None,
+    seen_version: int | None = None,
 ) -> Risk:
-    """Make one of the moves of the transition table, with what it demands."""
+    """Make one of the moves of the transition table, with what it demands.
+
+    A version other than the one seen, where one is given, raises Conflict.
+    """
     risk = Risk.objects.select_for_update(of=("self",)).get(pk=risk.pk)
+    _check_seen(risk, seen_version)
     rules.check_can_move_risk(by, risk, move)
     reason, at = reason or Text(), at or timezone.now()
     _check_demands(risk, move, reason, approver, until, timezone.localdate(at))
@@ -243,8 +252,6 @@ def delete_risk(risk: Risk, *, by: Actor) -> None:
     rules.check_can_delete_risk(by, risk)
     record(Verb.DELETED, risk, by=by, register=risk.register)
     unindex_risk(risk.pk)
-    for mitigation in risk.mitigations.all():  # a draft has a few at most
-        delete_tracked(mitigation, by=by)
     delete_tracked(risk, by=by)
 
 
