@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 
 from risks.views import (
     account,
+    attachment,
     library,
     matrix,
     mitigation,
@@ -72,9 +73,13 @@ urlpatterns = [
     path(RISK + "indicators/new/", risk.indicator_create, name="indicator-create"),
     path(RISK + "indicators/<int:pk>/", risk.indicator_update, name="indicator-update"),
     path(RISK + "indicators/<int:pk>/delete/", risk.indicator_delete, name="indicator-delete"),
+    path(RISK + "files/", attachment.risk_files, name="risk-files"),
+    path(TEAM + "files/<int:pk>/", attachment.attachment_download, name="attachment-download"),
+    path(TEAM + "files/<int:pk>/delete/", attachment.attachment_delete, name="attachment-delete"),
     # mitigations
     path(MITIGATIONS, mitigation.mitigation_list, name="mitigation-list"),
     path(MITIGATIONS + "<int:pk>/", mitigation.mitigation_update, name="mitigation-update"),
     path(MITIGATIONS + "<int:pk>/state/", mitigation.mitigation_state, name="mitigation-state"),
     path(MITIGATIONS + "<int:pk>/delete/", mitigation.mitigation_delete, name="mitigation-delete"),
+    path(MITIGATIONS + "<int:pk>/files/", attachment.mitigation_files, name="mitigation-files"),
 ]
