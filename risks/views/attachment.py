@@ -89,6 +89,12 @@ def show_files_of(scope: Scope, risk: Risk) -> ShownFiles:
     return shown
 
 
+def files_in_page(scope: Scope, risk: Risk) -> dict[str, Any]:
+    """Context of the page of a risk: the section, and the files of mitigations and comments beside it."""
+    shown = show_files_of(scope, risk)
+    return {**section_of(scope, risk, shown.own), "shown_files": shown, "in_risk": True}
+
+
 def section_of(
     scope: Scope,
     risk: Risk,
