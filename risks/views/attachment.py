@@ -90,7 +90,12 @@ def show_files_of(scope: Scope, risk: Risk) -> ShownFiles:
 
 
 def files_in_page(scope: Scope, risk: Risk) -> dict[str, Any]:
-    """Context of the page of a risk: the section, and the files of mitigations and comments beside it."""
+    """Context of the page of a risk: the section, and the files of mitigations and comments beside it.
+
+    A past version of a risk has none: files keep no history.
+    """
+    if not isinstance(risk, Risk):
+        return {}
     shown = show_files_of(scope, risk)
     return {**section_of(scope, risk, shown.own), "shown_files": shown, "in_risk": True}
 
