@@ -33,6 +33,7 @@ from risks.queries.mitigation import Column, owners_load, read_board
 from risks.services.mitigation import add_mitigation, delete_mitigation, update_mitigation
 from risks.tables import Address, MitigationTable
 from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
+from risks.views.attachment import section_of, show_files_of
 
 MENUS = ("kind", "state", "owner")
 SECTION = {"mitigation-section": "risks/mitigation/_section.html"}
@@ -273,7 +274,8 @@ def _answer(
 ) -> HttpResponse:
     """The section anew for the page that holds it; else back to where the person was."""
     if requested_partial(request, SECTION):
-        return render_page(request, "", _section(risk, changed=changed), partials=SECTION, status=status)
+        section = _section(risk, changed=changed, shown_files=show_files_of(scope, risk))
+        return render_page(request, "", section, partials=SECTION, status=status)
     home = reverse("risks:risk-detail", args=[scope.team.slug, risk.code]) + "#mitigation-section"
     return HttpResponseRedirect(_next(request) or home)
 
@@ -288,7 +290,13 @@ def _show_form(
     status: int = 200,
 ) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "editing": mitigation, "next": _next(request)}
-    context |= _section(risk, **context) if requested_partial(request, SECTION) else {"risk": risk}
+    shown = show_files_of(scope, risk)
+    if requested_partial(request, SECTION):
+        context |= _section(risk, **context, shown_files=shown)
+    elif mitigation:
+        context |= section_of(scope, risk, shown.of_mitigation[mitigation.pk], mitigation=mitigation)
+    else:
+        context["risk"] = risk
     status = 422 if form.errors and status == 200 else status
     return render_page(request, "risks/mitigation/form.html", context, partials=SECTION, status=status)
 

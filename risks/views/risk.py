@@ -49,6 +49,7 @@ from risks.services.intake import log_risk
 from risks.services.mitigation import delete_indicator, save_indicator
 from risks.services.risk import delete_risk, move_risk, update_risk
 from risks.views.access import Scope, get_risk_or_404, team_view
+from risks.views.attachment import files_in_page
 from risks.views.dialog import render_act
 
 MOVEMENT = timedelta(days=30)
@@ -130,6 +131,7 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
         "strategy": Strategy(risk.strategy).label if risk.strategy else "",
         "loss": loss(risk.expected_loss, risk.register.budget_amount, risk.register.currency),
         "why_not_edit": rules.reason_against(rules.check_can_edit_risk, scope.actor, risk),
+        **files_in_page(scope, risk),
     }
 
 
