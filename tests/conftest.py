@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -112,6 +113,8 @@ def _settings_of_tests() -> Iterator[None]:
         SESSION_COOKIE_SECURE=False,
         CSRF_COOKIE_SECURE=False,
         LANGUAGE_COOKIE_SECURE=False,
+        STORAGES=settings.STORAGES
+        | {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}},  # attachment
         WHITENOISE_AUTOREFRESH=True,  # looks a file up when asked, instead of listing all for each client
     ):
         yield

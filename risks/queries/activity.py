@@ -42,6 +42,10 @@ _ACTS = {
     ("indicator", Verb.CREATED): gettext_lazy("added the indicator “%(name)s”"),
     ("indicator", Verb.CHANGED): gettext_lazy("changed the indicator “%(name)s”"),
     ("indicator", Verb.DELETED): gettext_lazy("deleted the indicator “%(name)s”"),
+    ("attachment", Verb.CREATED): gettext_lazy("added the file “%(name)s”"),
+    ("attachment", Verb.DELETED): gettext_lazy("deleted the file “%(name)s”"),
+    ("attachment", Verb.DOWNLOADED): gettext_lazy("downloaded the file “%(name)s”"),
+    ("attachment", Verb.REFUSED): gettext_lazy("sent the file “%(name)s”, which holds a virus"),
 }
 _MODELS: dict[str, type[models.Model]] = {"risk": Risk, "mitigation": Mitigation, "indicator": Indicator}
 _SHARES = frozenset({"impact_low", "impact_likely", "impact_high"})

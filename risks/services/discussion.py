@@ -21,6 +21,7 @@ from risks.models import Comment, CommentVersion, Membership, Notice, Risk, Risk
 from risks.models.discussion import COMMENT_MAX_LENGTH
 from risks.queries.discussion import Handles, followers_of, read_handles
 from risks.rules import Actor
+from risks.services.attachment import drop_files
 from risks.services.audit import record
 from risks.services.notice import build_notices, tell
 
@@ -104,6 +105,7 @@ def delete_comment(comment: Comment, *, by: Actor) -> Comment:
     rules.check_can_change_comment(by, current)
     now, digest = timezone.now(), _digest(current.body)
     current.versions.all().delete()
+    drop_files(current.attachments.all(), by=by)
     current.body, current.deleted_at, current.version = "", now, current.version + 1
     current.save(update_fields=["body", "deleted_at", "version"])
     _link(current)

@@ -15,6 +15,7 @@ from risks.enums import MitigationState, Verb
 from risks.exceptions import Conflict
 from risks.models import Indicator, Mitigation, Risk
 from risks.rules import Actor
+from risks.services.attachment import drop_files
 from risks.services.audit import changes_between, record, values_of
 from risks.services.history import delete_tracked, save_tracked
 
@@ -91,6 +92,7 @@ def _settle(mitigation: Mitigation, today: date, by: Actor, at: datetime) -> Non
 def delete_mitigation(mitigation: Mitigation, *, by: Actor) -> None:
     """Remove a mitigation entered by mistake; one that was given up is dropped instead and stays."""
     rules.check_can_edit_mitigation(by, mitigation)
+    drop_files(mitigation.attachments.all(), by=by)
     record(Verb.DELETED, mitigation, by=by, risk=mitigation.risk)
     delete_tracked(mitigation, by=by)
 

@@ -24,6 +24,7 @@ from risks.models.translated import Text
 from risks.quant.ranges import expected_annual_loss
 from risks.rules import Actor, Move
 from risks.services.assessment import assess_risk
+from risks.services.attachment import drop_files
 from risks.services.audit import build_event, changes_between, record, values_of
 from risks.services.history import BATCH, delete_tracked, save_tracked, update_tracked
 from risks.services.tally import Deltas, add_to_tally, level_step
@@ -252,6 +253,7 @@ def delete_risk(risk: Risk, *, by: Actor) -> None:
     rules.check_can_delete_risk(by, risk)
     record(Verb.DELETED, risk, by=by, register=risk.register)
     unindex_risk(risk.pk)
+    drop_files(risk.attachments.all(), by=by)
     delete_tracked(risk, by=by)
 
 
