@@ -5,10 +5,11 @@ Used by pages, exports and reports alike, so that a figure reads the same in all
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
@@ -17,6 +18,7 @@ from django.utils.translation import get_language, pgettext
 from django.utils.translation import gettext as _
 
 _SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "JPY": "JP¥"}
+RECENT = timedelta(days=30)
 
 
 class LevelLike(Protocol):
@@ -119,6 +121,11 @@ def month(value: date) -> str:
 
 def moment(value: datetime | None) -> str:
     return "" if value is None else date_format(timezone.localtime(value), "DATETIME_FORMAT")
+
+
+def ago(when: datetime) -> str:
+    """Relative while that is easier to grasp than the day."""
+    return naturaltime(when) if timezone.now() - when < RECENT else day(when)
 
 
 def level_badge(level: LevelLike, score: int | None = None) -> SafeString:

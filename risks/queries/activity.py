@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import QuerySet
@@ -29,8 +28,6 @@ LONGEST = 240
 Texts = Mapping[tuple[str, Any], Text]
 """Characters of a text that are shown of it."""
 
-RECENT = timedelta(days=30)
-
 _ACTS = {
     ("risk", Verb.CREATED): gettext_lazy("logged this risk"),
     ("risk", Verb.CHANGED): gettext_lazy("changed this risk"),
@@ -42,6 +39,9 @@ _ACTS = {
     ("indicator", Verb.CREATED): gettext_lazy("added the indicator “%(name)s”"),
     ("indicator", Verb.CHANGED): gettext_lazy("changed the indicator “%(name)s”"),
     ("indicator", Verb.DELETED): gettext_lazy("deleted the indicator “%(name)s”"),
+    ("comment", Verb.COMMENTED): gettext_lazy("commented"),
+    ("comment", Verb.CHANGED): gettext_lazy("changed a comment"),
+    ("comment", Verb.DELETED): gettext_lazy("deleted a comment"),
     ("attachment", Verb.CREATED): gettext_lazy("added the file “%(name)s”"),
     ("attachment", Verb.DELETED): gettext_lazy("deleted the file “%(name)s”"),
     ("attachment", Verb.DOWNLOADED): gettext_lazy("downloaded the file “%(name)s”"),
@@ -82,7 +82,7 @@ class Line:
         parts = [
             f"<p><b>{escape(self.who)}</b> {escape(self.act)} "
             f'<time class="muted" datetime="{when:%Y-%m-%dT%H:%M%z}" title="{formatting.moment(when)}">'
-            f"{_ago(when)}</time>"
+            f"{formatting.ago(when)}</time>"
         ]
         if event.origin not in (Origin.PERSON, Origin.DEMO):
             parts.append(f' <span class="tag">{escape(Origin(event.origin).label)}</span>')
@@ -92,11 +92,6 @@ class Line:
         if self.changes:
             parts += ['<ul class="changes">', *(change.html for change in self.changes), "</ul>"]
         return mark_safe("".join(parts))  # noqa: S308  # nosec B308 B703 - what people typed is escaped
-
-
-def _ago(when: datetime) -> str:
-    """Relative while that is easier to grasp than the day."""
-    return naturaltime(when) if timezone.now() - when < RECENT else formatting.day(when)
 
 
 def known_texts(
@@ -188,6 +183,7 @@ def _line(event: AuditEvent, name: str, reason: str, matrix: LoadedMatrix) -> Li
     changes = [
         _change(event.object_type, field, before, after, matrix)
         for field, (before, after) in event.changes.items()
+        if event.object_type != "comment"  # a digest of its text says nothing to people
     ]
     return Line(event, str(event.actor or _("The system")), words, reason, changes)
 

@@ -17,6 +17,7 @@ from risks.quant.matrix import rank
 from risks.queries.matrix import load_matrix
 from risks.rules import Actor
 from risks.services.audit import record
+from risks.services.follow import tell_of_change
 from risks.services.history import save_tracked
 from risks.services.tally import add_to_tally, level_step
 
@@ -75,10 +76,13 @@ def assess_risk(
     save_tracked(risk, by=by, reason=str(reason), at=at, fields=[*position, "updated_at"])
     if kind == Kind.RESIDUAL and risk.is_active:
         add_to_tally(risk.register_id, level_step(at, old_level or 0, cell.level))
-    record(
+    event = record(
         Verb.ASSESSED, risk, by=by, risk=risk, reason=str(reason), at=at,
         changes={kind.value: [list(old) if old else None, [probability, impact]]},
     )  # fmt: skip
+    if kind == Kind.RESIDUAL and old_level is not None and old_level != cell.level:
+        details = {"assessed": kind.value, "level": [old_level, cell.level]}
+        tell_of_change([risk], details, by=by, at=at, event=event)
     return assessment
 
 

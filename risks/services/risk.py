@@ -26,6 +26,8 @@ from risks.rules import Actor, Move
 from risks.services.assessment import assess_risk
 from risks.services.attachment import drop_files
 from risks.services.audit import build_event, changes_between, record, values_of
+from risks.services.discussion import remove_links
+from risks.services.follow import tell_of_change, tell_of_owner
 from risks.services.history import BATCH, delete_tracked, save_tracked, update_tracked
 from risks.services.tally import Deltas, add_to_tally, level_step
 
@@ -68,7 +70,9 @@ def create_risk(
     )
     if risk.is_active:
         add_to_tally(register.pk, level_step(at, None, 0))
-    record(Verb.CREATED, risk, by=by, risk=risk, at=at)
+    event = record(Verb.CREATED, risk, by=by, risk=risk, at=at)
+    if risk.owner and not by.is_(risk.owner.pk):
+        tell_of_owner([risk], {}, by=by, at=at, event=event)
     for kind, (probability, impact) in (positions or {}).items():
         assess_risk(risk, kind, probability, impact, by=by, reason=reason, at=at)
     risk.refresh_from_db()
@@ -122,7 +126,7 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
     unknown = set(values) - set(EDITABLE_FIELDS)
     if unknown:
         raise TypeError(f"not editable: {sorted(unknown)}")
-    before = values_of(current, values)
+    before, owner_id = values_of(current, values), current.owner_id
     for name, value in values.items():
         setattr(current, name, value)
     changes = changes_between(before, values_of(current, values))
@@ -131,7 +135,9 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
     current.version += 1
     current.updated_at = timezone.now()
     _save(current, by)
-    record(Verb.CHANGED, current, by=by, risk=current, changes=changes)
+    event = record(Verb.CHANGED, current, by=by, risk=current, changes=changes)
+    if "owner" in changes:
+        tell_of_owner([current], {current.pk: owner_id}, by=by, at=current.updated_at, event=event)
     return current
 
 
@@ -218,7 +224,8 @@ def _enter_state(risks: Sequence[Risk], to_state: State, by: Actor, reason: Text
         by=by, reason=str(reason), at=at,
     )  # fmt: skip
     StateChange.objects.bulk_create(changes, batch_size=BATCH)
-    AuditEvent.objects.bulk_create(events, batch_size=BATCH)
+    events = AuditEvent.objects.bulk_create(events, batch_size=BATCH)
+    tell_of_change(risks, {"state": to_state}, by=by, at=at, event=events[0] if len(events) == 1 else None)
     if to_state != State.ACCEPTED:
         Acceptance.objects.filter(risk__in=risks, ended_at=None).update(ended_at=at)
     for register_id in sorted(deltas):
@@ -254,6 +261,7 @@ def delete_risk(risk: Risk, *, by: Actor) -> None:
     record(Verb.DELETED, risk, by=by, register=risk.register)
     unindex_risk(risk.pk)
     drop_files(risk.attachments.all(), by=by)
+    remove_links(risk)
     delete_tracked(risk, by=by)
 
 
@@ -315,9 +323,10 @@ def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> No
     now = timezone.now()
     watched = {*values, "subcategory"} if "category" in values else set(values)
     changed: list[Risk] = []
+    owned_before: dict[int, int | None] = {}
     events: list[AuditEvent] = []
     for risk in risks:
-        before = values_of(risk, watched)
+        before, owner_id = values_of(risk, watched), risk.owner_id
         for name, value in values.items():
             setattr(risk, name, value)
         if "subcategory" in values:
@@ -329,9 +338,16 @@ def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> No
             risk.version += 1
             risk.updated_at = now
             changed.append(risk)
+            owned_before[risk.pk] = owner_id
             events.append(build_event(Verb.CHANGED, risk, by=by, risk=risk, changes=changes, at=now))
     update_tracked(changed, [*watched, "version", "updated_at"], by=by, at=now)
-    AuditEvent.objects.bulk_create(events, batch_size=BATCH)
+    events = AuditEvent.objects.bulk_create(events, batch_size=BATCH)
+    if "owner" in values:
+        event = events[0] if len(events) == 1 else None
+        tell_of_owner(
+            [risk for risk in changed if risk.owner_id != owned_before[risk.pk]], owned_before,
+            by=by, at=now, event=event,
+        )  # fmt: skip
 
 
 @transaction.atomic
