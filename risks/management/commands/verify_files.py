@@ -12,8 +12,8 @@ from risks.queries.attachment import broken_attachments, orphaned_files
 
 class Command(BaseCommand):
     help = (
-        "Reads every file and compares it with the SHA-256 kept of it. Names those that are missing or changed, "
-        "and stored files that belong to nothing. Fails if a file is missing or changed."
+        "Reads every file and compares it with the SHA-256 kept of it. Names those that are missing or "
+        "changed, and stored files that belong to nothing. Fails if a file is missing or changed."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -21,9 +21,8 @@ class Command(BaseCommand):
         attachments = Attachment.objects.select_related("risk")
         for attachment, problem in broken_attachments(attachments):
             broken += 1
-            self.stdout.write(
-                f"{problem}: {attachment.risk.code} “{attachment.name}” ({attachment.file}, id {attachment.pk})"
-            )
+            where = f"({attachment.file}, id {attachment.pk})"
+            self.stdout.write(f"{problem}: {attachment.risk.code} “{attachment.name}” {where}")
         for name in orphaned_files(timezone.now() - timedelta(days=1)):
             self.stdout.write(f"belongs to nothing: {name}")
         count = attachments.count()
