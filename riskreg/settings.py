@@ -13,6 +13,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from riskreg.variables import group_roles, secure_address, strong
+
 from riskreg.files import attachment_types, files_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -70,16 +72,19 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "risks.middleware.PermissionsPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "risks.middleware.LanguageMiddleware",
+    "risks.middleware.SeenMiddleware",
     "risks.middleware.PrivatePagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "risks.middleware.RefusedFormMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "risks.middleware.HtmxResponseMiddleware",
     "risks.middleware.DomainErrorMiddleware",
@@ -152,18 +157,102 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
+OPEN_SIGNUP: bool = env.bool("RISKREG_OPEN_SIGNUP", False)
+
 ACCOUNT_ADAPTER = "risks.accounts.AccountAdapter"
 ACCOUNT_FORMS = {
     "login": "risks.forms.account.LoginForm",
+    "signup": "risks.forms.account.SignupForm",
+    "add_email": "risks.forms.account.AddressForm",
     "change_password": "risks.forms.account.ChangePasswordForm",
+    "set_password": "risks.forms.account.SetPasswordForm",
     "reset_password": "risks.forms.account.ResetPasswordForm",
+    "reset_password_from_key": "risks.forms.account.NewPasswordForm",
+    "reauthenticate": "risks.forms.account.ReauthenticateForm",
 }
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_CHANGE_EMAIL = True  # the old address stays until the new one is confirmed
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if OPEN_SIGNUP else "none"
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "http" if INSECURE else "https"
+# A key is an address, an IP address or a person; unknown addresses count like known ones.
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "20/m/ip,5/5m/key",
+    "signup": "20/h/ip",
+    "reset_password": "20/m/ip,5/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "confirm_email": "1/1m/key",
+    "reauthenticate": "10/m/user",
+    "manage_email": "10/m/user",
+    "change_password": "5/m/user",
+}
+
+MFA_ADAPTER = "risks.accounts.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # or nobody could change an address while a second factor protects it
+MFA_TOTP_TOLERANCE = 1  # 30 seconds before and after; our forms refuse a code twice for as long
+MFA_FORMS = {
+    "authenticate": "risks.forms.account.CodeForm",
+    "reauthenticate": "risks.forms.account.ReauthenticateCodeForm",
+    "activate_totp": "risks.forms.account.ActivateAppForm",
+    "add_webauthn": "risks.forms.account.AddPasskeyForm",
+    "edit_webauthn": "risks.forms.account.RenamePasskeyForm",
+}
+MFA_RATE_LIMITS = {"webauthn_login": "10/m/ip"}
+PASSWORD_RESET_TIMEOUT = 3600
+
+SESSION_COOKIE_AGE: int = 86_400 * env.int("RISKREG_SESSION_DAYS", 14)  # without a visit
+
+# --- single sign-on
+
+OIDC_ISSUER: str = env.str("RISKREG_OIDC_ISSUER", "")
+OIDC_GROUPS: str = env.str("RISKREG_OIDC_GROUPS", "groups")  # the claim that names them
+OIDC_ROLES = group_roles("RISKREG_OIDC_ROLES", env.str("RISKREG_OIDC_ROLES", ""))
+SOCIALACCOUNT_ADAPTER = "risks.accounts.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # the issuer has done it, or the adapter refuses
+SOCIALACCOUNT_PROVIDERS = {}
+_oidc = {name: env.str(f"RISKREG_OIDC_{name}", "") for name in ("ISSUER", "CLIENT_ID", "CLIENT_SECRET")}
+if any(_oidc.values()) or OIDC_ROLES:
+    _missing = [f"RISKREG_OIDC_{name}" for name, value in _oidc.items() if not value]
+    if _missing:
+        raise ImproperlyConfigured(f"Single sign-on is set up in part: set {' and '.join(_missing)} too.")
+    OIDC_ISSUER = secure_address("RISKREG_OIDC_ISSUER", OIDC_ISSUER, insecure=INSECURE)
+    SOCIALACCOUNT_PROVIDERS = {
+        "openid_connect": {
+            "OAUTH_PKCE_ENABLED": True,
+            "APPS": [
+                {
+                    "provider_id": "sso",
+                    "name": env.str("RISKREG_OIDC_NAME", "Single sign-on"),
+                    "client_id": _oidc["CLIENT_ID"],
+                    "secret": _oidc["CLIENT_SECRET"]
+                    if DEMO
+                    else strong("RISKREG_OIDC_CLIENT_SECRET", _oidc["CLIENT_SECRET"]),
+                    "settings": {"server_url": OIDC_ISSUER},
+                }
+            ],
+        }
+    }
+
+# --- what several processes must agree on, such as how often somebody tried to sign in
+
+CACHES = {
+    "default": {"KEY_PREFIX": "riskreg"} | env.cache("RISKREG_CACHE_URL", default="dbcache://risks_cache")
+}
+if CACHES["default"]["BACKEND"].endswith(".DatabaseCache"):
+    # With as few as by default, whoever tries many addresses would push out what is counted of others.
+    CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 100_000}
 
 # --- mail
 
@@ -183,10 +272,14 @@ if _email_url and not DEMO:
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
     EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
     EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"] or None
+    if EMAIL_HOST_PASSWORD:
+        strong("The password in RISKREG_EMAIL_URL", EMAIL_HOST_PASSWORD)
     if "RISKREG_MAIL_FROM" not in env.ENVIRON:
         raise ImproperlyConfigured(
             "RISKREG_EMAIL_URL is set, so set RISKREG_MAIL_FROM too: RiskReg <riskreg@acme.example>"
         )
+if OPEN_SIGNUP and not MAIL_WORKS:
+    raise ImproperlyConfigured("RISKREG_OPEN_SIGNUP confirms addresses by mail: set RISKREG_EMAIL_URL too.")
 
 # --- language and time
 
@@ -233,8 +326,9 @@ SECURE_SSL_REDIRECT = not INSECURE and not TESTING
 SECURE_REDIRECT_EXEMPT = [r"^health/$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not INSECURE
-if env.bool("RISKREG_BEHIND_PROXY", False):
+if env.bool("RISKREG_BEHIND_PROXY", False):  # else anybody could claim any address
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = 1
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

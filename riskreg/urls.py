@@ -3,12 +3,19 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from risks.views.errors import not_found
+from risks.views import security
 
 urlpatterns = [
-    # Addresses of people are changed by an administrator, so that nobody takes one without a proof.
-    path("accounts/email/", not_found),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
+    # The names are those by which allauth looks for them.
+    path("accounts/oidc/<slug:provider_id>/login/", security.sign_on, name="openid_connect_login"),
+    path(
+        "accounts/oidc/<slug:provider_id>/login/callback/",
+        security.sign_on_callback,
+        name="openid_connect_callback",
+    ),
     path("admin/", admin.site.urls),
     path("", include("risks.urls")),
 ]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from time import time
 from zoneinfo import ZoneInfo
 
+from allauth.core.internal.httpkit import get_client_ip
 from django.conf import settings
 from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control, patch_vary_headers
 
 from risks.exceptions import Conflict, DomainError, Gone, Invalid, NotAllowed
+from risks.services.accounts import SEEN, note_activity
 from risks.views.errors import refusal
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -36,6 +40,70 @@ class LanguageMiddleware:
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", chosen)
         patch_vary_headers(response, ("Accept-Language", "Cookie"))
+        return response
+
+
+class SeenMiddleware:
+    """Notes that a session is in use, at most every ten minutes: two writes then, none at other times.
+
+    The session lasts longer by it, so only who stays away is signed out.
+    """
+
+    interval = 600
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated and time() - request.session.get(SEEN, 0) > self.interval:
+            request.session[SEEN] = int(time())
+            key, agent = request.session.session_key or "", request.headers.get("user-agent", "")
+            note_activity(key, get_client_ip(request) or "::", agent)
+        return self.get_response(request)
+
+
+class PermissionsPolicyMiddleware:
+    """Passkeys are for our own pages; nothing else that a browser can do is for any."""
+
+    policy = ", ".join(
+        [
+            "publickey-credentials-create=(self)",
+            "publickey-credentials-get=(self)",
+            *(
+                f"{feature}=()"
+                for feature in (
+                    "accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "fullscreen",
+                    "geolocation", "gyroscope", "hid", "idle-detection", "magnetometer", "microphone", "midi",
+                    "payment", "picture-in-picture", "screen-wake-lock", "serial", "usb",
+                    "xr-spatial-tracking",
+                )
+            ),
+        ]
+    )  # fmt: skip
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Permissions-Policy", self.policy)
+        return response
+
+
+class RefusedFormMiddleware:
+    """A form of the account pages that is refused answers 422, like all of ours."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_template_response(self, request: HttpRequest, response: TemplateResponse) -> TemplateResponse:
+        form = (response.context_data or {}).get("form")
+        posted = request.method == "POST" and request.path.startswith("/accounts/")
+        if posted and getattr(form, "errors", None):
+            response.status_code = 422
         return response
 
 

@@ -14,6 +14,7 @@ from risks.views import (
     risk,
     risk_list,
     scoring,
+    security,
 )
 
 
@@ -45,6 +46,9 @@ urlpatterns = [
     path("accounts/demo/", account.demo_login, name="demo-login"),
     path("me/", account.profile, name="profile"),
     path("me/preferences/", account.preferences, name="preferences"),
+    path("me/security/", security.security, name="security"),
+    path("me/security/sessions/", security.sessions, name="sessions"),
+    path("me/security/second-factor/", security.second_factor, name="second-factor"),
     # overview, matrix, reports, library, registers
     path(TEAM, overview.overview, name="overview"),
     path(TEAM + "matrix/", matrix.matrix, name="matrix"),

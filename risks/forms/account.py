@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account import forms as accounts
+from allauth.mfa.adapter import get_adapter
+from allauth.mfa.base.forms import AuthenticateForm
+from allauth.mfa.base.forms import ReauthenticateForm as BaseReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
+from django.core.cache import cache
+from django.core.validators import MaxLengthValidator
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
@@ -15,24 +23,127 @@ from risks.enums import Theme
 from risks.forms.renderer import Form, StyledMixin
 from risks.models import User
 from risks.models.translated import Text
+from risks.services.accounts import settle_address
+
+PASSWORD_HINT = _("At least 10 characters, not a common password.")
 
 
 class _Styled(StyledMixin):
+    """A form of allauth's in our look: our labels, no placeholder that repeats them."""
+
+    labels: ClassVar[dict[str, Any]] = {
+        "login": _("E-mail address"),
+        "email": _("E-mail address"),
+        "password": _("Password"),
+        "code": _("Code"),
+        "name": _("Name"),
+    }
+    hints: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.label = self.labels.get(name, field.label)
+            field.help_text = self.hints.get(name, "")
+            field.widget.attrs.pop("placeholder", None)
         self.style_widgets()
 
 
+class _NewPassword(_Styled):
+    labels = _Styled.labels | {
+        "oldpassword": _("Present password"),
+        "password1": _("New password"),
+        "password2": _("New password, again"),
+    }
+    hints: ClassVar[dict[str, Any]] = {"password1": PASSWORD_HINT}
+
+
 class LoginForm(_Styled, accounts.LoginForm):
-    """allauth's, in our look."""
+    pass
 
 
-class ChangePasswordForm(_Styled, accounts.ChangePasswordForm):
-    """allauth's, in our look."""
+class SignupForm(_Styled, accounts.SignupForm):
+    labels = _Styled.labels | {"name": _("Your name"), "password1": _("Password")}
+    hints: ClassVar[dict[str, Any]] = {"name": _("As you write it."), "password1": PASSWORD_HINT}
+    name = forms.CharField(max_length=100)
+    field_order = ("name", "email", "password1")
+
+    def try_save(self, request: Any) -> Any:
+        """For a known address as much work as for a new one, so that the time tells nothing."""
+        if self.account_already_exists:
+            User().set_password(self.cleaned_data["password1"])
+        return super().try_save(request)
+
+
+class AddressForm(_Styled, accounts.AddEmailForm):
+    labels = _Styled.labels | {"email": _("New address")}
+
+
+class ChangePasswordForm(_NewPassword, accounts.ChangePasswordForm):
+    pass
+
+
+class SetPasswordForm(_NewPassword, accounts.SetPasswordForm):
+    pass
+
+
+class NewPasswordForm(_NewPassword, accounts.ResetPasswordKeyForm):
+    pass
 
 
 class ResetPasswordForm(_Styled, accounts.ResetPasswordForm):
-    """allauth's, in our look."""
+    def clean_email(self) -> str:
+        email: str = super().clean_email()
+        for user in self.users:
+            settle_address(user)
+        return email
+
+
+class ReauthenticateForm(_Styled, accounts.ReauthenticateForm):
+    pass
+
+
+class _CodeOnce:
+    """Refuses a code of an authenticator app the second time, for as long as it would be right."""
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()  # type: ignore[misc]
+        factor = self.authenticator  # type: ignore[attr-defined]
+        seconds = settings.MFA_TOTP_TOLERANCE * 2 * 30 + 30
+        if factor.type == Authenticator.Type.TOTP and not cache.add(f"code:{factor.pk}:{code}", 1, seconds):
+            raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class CodeForm(_CodeOnce, _Styled, AuthenticateForm):
+    pass
+
+
+class ReauthenticateCodeForm(_CodeOnce, _Styled, BaseReauthenticateForm):
+    pass
+
+
+class ActivateAppForm(_Styled, ActivateTOTPForm):
+    labels = _Styled.labels | {"code": _("Code that the app shows")}
+
+
+class AddPasskeyForm(_Styled, AddWebAuthnForm):
+    labels = _Styled.labels | {"passwordless": _("Sign in with it alone, without the password")}
+    hints: ClassVar[dict[str, Any]] = {
+        "name": _("So that you know it again, such as the name of the device."),
+        "passwordless": _("Asks for your PIN, fingerprint or face each time. Off: only beside the password."),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].validators.append(MaxLengthValidator(100))
+        self.fields["passwordless"].initial = True
+
+
+class RenamePasskeyForm(_Styled, EditWebAuthnForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].validators.append(MaxLengthValidator(100))
 
 
 class ProfileForm(Form):
@@ -56,7 +167,7 @@ class SetupForm(Form):
     password = forms.CharField(
         label=_("Password"),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}, render_value=True),
-        help_text=_("At least 10 characters, not a common password."),
+        help_text=PASSWORD_HINT,
     )
     team_name = forms.CharField(label=_("Name of your team"), max_length=100)
     team_slug = forms.SlugField(
