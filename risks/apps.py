@@ -10,4 +10,6 @@ class RisksConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from risks.reports import pdf  # noqa: F401  # models must be there; registers its system check
+        # Models must be there; these register system checks and what listens to allauth.
+        from risks import accounts  # noqa: F401
+        from risks.reports import pdf  # noqa: F401
