@@ -14,7 +14,8 @@ from risks.services.mitigation import (
     add_mitigation,
     delete_indicator,
     delete_mitigation,
-    save_indicator,
+    add_indicator,
+    update_indicator,
     update_mitigation,
 )
 
@@ -154,39 +155,39 @@ def test_mitigations_late_first_puts_pending_then_dates_then_none(make_risk, mak
 # --- indicators
 
 
-def test_save_indicator_new_and_changed_writes_events(cast, make_risk):
+def test_indicator_new_and_changed_writes_events(cast, make_risk):
     by = cast.actor(cast.manager)
     indicator = Indicator(risk=make_risk(), name_en="Errors", amber=1, red=2)
 
-    save_indicator(indicator, by=by)
+    add_indicator(indicator, by=by)
     assert last_event().verb == Verb.CREATED
 
-    indicator.red = 3
-    save_indicator(indicator, by=by)
+    changed = update_indicator(indicator, {"red": 3}, by=by)
     assert (last_event().verb, last_event().changes) == (Verb.CHANGED, {"red": [2.0, 3]})
+    assert (changed.red, changed.version) == (3, 2)
 
 
-def test_save_indicator_unchanged_tells_nobody(cast, make_risk):
-    indicator = save_indicator(
+def test_update_indicator_to_what_it_is_tells_nobody(cast, make_risk):
+    indicator = add_indicator(
         Indicator(risk=make_risk(), name_en="Errors", amber=1, red=2), by=cast.actor(cast.manager)
     )
     before = last_event()
 
-    save_indicator(indicator, by=cast.actor(cast.manager))
+    updated = update_indicator(indicator, {"red": 2}, by=cast.actor(cast.manager))
 
-    assert last_event() == before
+    assert (last_event(), updated.version) == (before, 1)
 
 
-def test_save_indicator_by_somebody_else_is_refused(cast, make_risk):
+def test_add_indicator_by_somebody_else_is_refused(cast, make_risk):
     indicator = Indicator(risk=make_risk(), name_en="Errors", amber=1, red=2)
 
     with pytest.raises(NotAllowed):
-        save_indicator(indicator, by=cast.actor(cast.contributor))
+        add_indicator(indicator, by=cast.actor(cast.contributor))
 
 
 def test_delete_indicator_leaves_its_event(cast, make_risk):
     by = cast.actor(cast.manager)
-    indicator = save_indicator(Indicator(risk=make_risk(), name_en="Errors", amber=1, red=2), by=by)
+    indicator = add_indicator(Indicator(risk=make_risk(), name_en="Errors", amber=1, red=2), by=by)
 
     delete_indicator(indicator, by=by)
 

@@ -19,7 +19,7 @@ from risks.models.translated import Text
 from risks.queries.risk import similar_risks, suggest_templates
 from risks.rules import MOVES_BY_NAME
 from risks.services.assessment import assess_risk
-from risks.services.mitigation import save_indicator
+from risks.services.mitigation import add_indicator
 from risks.services.risk import move_risk, update_risk
 from tests.cast import Cast
 from tests.rows import create
@@ -153,7 +153,7 @@ def test_risk_page_has_the_same_queries_however_much_there_is(
     def fill(count: int) -> None:
         for number in range(count):
             make_mitigation(risk, owner=cast.owner)
-            save_indicator(
+            add_indicator(
                 Indicator(risk=risk, name_en=f"Indicator {number}", amber=1, red=2), by=cast.actor(cast.owner)
             )
             assess_risk(risk, "residual", 4, 3, by=cast.actor(cast.owner))
@@ -204,7 +204,7 @@ def test_activity_reads_reasons_and_names_in_the_readers_language(
     move_risk(risk, MOVES_BY_NAME["treat"], by=by, reason=Text("Begun", "开始"), at=at)
     move_risk(risk, MOVES_BY_NAME["close"], by=by, reason=Text("English alone"))
     make_mitigation(risk, title_en="Audit", title_zh="审核")
-    save_indicator(Indicator(risk=risk, name_en="Rate", name_zh="比率", amber=1, red=2), by=by)
+    add_indicator(Indicator(risk=risk, name_en="Rate", name_zh="比率", amber=1, red=2), by=by)
     renamed = make_mitigation(risk, title_en="Old", title_zh="旧")
     Mitigation.objects.filter(pk=renamed.pk).update(title_en="New", title_zh="新")
     client = cast.client_for(cast.reader)
@@ -859,7 +859,7 @@ def test_delete_of_an_open_risk_is_refused(cast: Cast, risk: Risk) -> None:
 @pytest.fixture
 def indicator(risk: Risk, cast: Cast) -> Indicator:
     values = {"name_en": "Word errors", "unit_en": "%", "amber": 5, "red": 8}
-    return save_indicator(Indicator(risk=risk, **values), by=cast.actor(cast.owner))
+    return add_indicator(Indicator(risk=risk, **values), by=cast.actor(cast.owner))
 
 
 INDICATOR = {"name_en": "Drop-outs", "unit_en": "a day", "bad_when": "above", "amber": "3", "red": "9"}

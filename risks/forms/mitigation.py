@@ -10,7 +10,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import MitigationState
-from risks.forms.renderer import Form, StyledMixin
+from risks.forms.merge import MergeForm
+from risks.forms.renderer import Form
 from risks.forms.risk import at_fields
 from risks.models import Mitigation, Register, User
 from risks.models.translated import record_language
@@ -27,10 +28,10 @@ def _fields_of_constraints() -> dict[str, str]:
     }
 
 
-class MitigationForm(StyledMixin, forms.ModelForm):
-    """A new mitigation, or changes to one; then it knows the version that it shows."""
+class MitigationForm(MergeForm):
+    """A new mitigation, or changes to one that others may be changing too."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0)
+    together = (("state", "progress"),)
 
     class Meta:
         model = Mitigation
@@ -48,7 +49,6 @@ class MitigationForm(StyledMixin, forms.ModelForm):
     def __init__(self, *args: Any, register: Register, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.auto_id = "mitigation-%s"
-        self.stored: dict[str, str] = {}
         owner: forms.ModelChoiceField = self.fields["owner"]  # type: ignore[assignment]
         wanted = Q(memberships__team=register.team_id, is_active=True) | Q(pk=self.instance.owner_id)
         owner.queryset = User.objects.filter(wanted).distinct()
@@ -56,7 +56,6 @@ class MitigationForm(StyledMixin, forms.ModelForm):
         self.fields["cost_amount"].label = _("Cost (%(currency)s)") % {"currency": register.currency}
         self.fields["progress"].required = False
         self.fields["progress"].widget.attrs.update(min=0, max=100, step=5)
-        self.initial["version"] = self.instance.version
         labels = {"title": _("What is done"), "trigger": _("Trigger")}
         for name, label in labels.items():
             self.fields[f"{name}_{record_language()}"].label = label
@@ -95,25 +94,9 @@ class MitigationForm(StyledMixin, forms.ModelForm):
     def values(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in EDITABLE_FIELDS}
 
-    def show_stored(self, current: Mitigation) -> None:
-        """Somebody saved first: name what is stored beside each field that differs; saving again keeps what
-        is typed."""
-        self.stored = {
-            name: _as_text(current, name)
-            for name in EDITABLE_FIELDS
-            if getattr(current, name) != self.cleaned_data[name]
-        }
-        self.data = {name: self.data[name] for name in self.data} | {"version": str(current.version)}
-
-
-def _as_text(mitigation: Mitigation, name: str) -> str:
-    display = getattr(mitigation, f"get_{name}_display", None)
-    value = display() if display else getattr(mitigation, name)
-    return "–" if value in (None, "") else str(value)
-
 
 class StateForm(Form):
     """The next state of a mitigation, and the version that the person saw."""
 
     state = forms.ChoiceField(choices=MitigationState.choices)
-    version = forms.IntegerField(required=False, min_value=0)
+    version = forms.IntegerField(min_value=0)

@@ -6,11 +6,13 @@ from typing import Any
 
 from django import forms
 
-from risks.forms.renderer import StyledMixin
+from risks.forms.merge import MergeForm
 from risks.models import Matrix, Register, Team
 
 
-class RegisterForm(StyledMixin, forms.ModelForm):
+class RegisterForm(MergeForm):
+    together = (("budget_amount", "currency"),)
+
     class Meta:
         model = Register
         fields = [

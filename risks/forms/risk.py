@@ -12,6 +12,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import MANAGERS, Frequency, Strategy
+from risks.forms.merge import MergeForm
 from risks.forms.renderer import Form, StyledMixin
 from risks.models import Category, Indicator, Risk, Team, User
 from risks.models.translated import record_language
@@ -206,7 +207,7 @@ class RiskForm(StyledMixin, forms.ModelForm):
     def add_error(self, field: str | None, error: Any) -> None:
         if field is None:
             error = at_fields(error, Risk, fields_of_constraints())
-        super().add_error(field, error)
+        super().add_error("place" if field == "subcategory" else field, error)
 
     def values(self) -> dict[str, Any]:
         """The editable fields of the risk."""
@@ -219,16 +220,12 @@ def _people(team: Team, current: int | None = None) -> models.QuerySet[User]:
     return User.objects.filter(wanted | models.Q(pk=current) if current else wanted)
 
 
-class RiskUpdateForm(RiskForm):
-    """Editing: knows the version it shows, and for each field the value it began with."""
+class RiskUpdateForm(MergeForm, RiskForm):
+    """Editing a risk that others may be editing too."""
 
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["version"] = self.instance.version
-        for name, field in self.fields.items():
-            field.show_hidden_initial = name != "version"
+    together = (("frequency_kind", "frequency_low", "frequency_high"),
+                ("impact_low", "impact_likely", "impact_high"))  # fmt: skip
+    sources = {"category": "place", "subcategory": "place"}
 
 
 # --- moves and indicators
@@ -266,7 +263,9 @@ class MoveForm(Form):
             del self.fields["approver"], self.fields["until"]
 
 
-class IndicatorForm(StyledMixin, forms.ModelForm):
+class IndicatorForm(MergeForm):
+    together = (("bad_when", "amber", "red"),)
+
     class Meta:
         model = Indicator
         fields = ["name_en", "name_zh", "unit_en", "unit_zh", "bad_when", "amber", "red"]

@@ -11,7 +11,7 @@ from risks.enums import Kind
 from risks.models import Indicator, Register, Risk
 from risks.models.translated import Text
 from risks.rules import Actor
-from risks.services.mitigation import add_mitigation, save_indicator
+from risks.services.mitigation import add_indicator, add_mitigation
 from risks.services.risk import create_risk
 
 
@@ -34,5 +34,5 @@ def log_risk(
     for mitigation in mitigations:
         add_mitigation(risk, {"owner": risk.owner, **mitigation}, by=by)
     for position, indicator in enumerate(indicators, start=1):
-        save_indicator(Indicator(risk=risk, position=position, **indicator), by=by)
+        add_indicator(Indicator(risk=risk, position=position, **indicator), by=by)
     return risk

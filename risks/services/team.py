@@ -17,6 +17,7 @@ from risks.models import Assessment, Membership, Register, SavedView, Team, User
 from risks.rules import Actor
 from risks.services.audit import changes_between, record, values_of
 from risks.services.history import save_tracked
+from risks.services.merge import hold
 
 REGISTER_FIELDS = (
     "name_en", "name_zh", "description_en", "description_zh", "matrix", "budget_amount", "currency",
@@ -67,26 +68,27 @@ def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Regi
     return register
 
 
-@transaction.atomic
 def update_register(register: Register, values: Mapping[str, Any], *, by: Actor) -> Register:
     """Change a register. Its matrix stays once something is scored on it: old scores keep their meaning."""
-    rules.check_can_administer(by, register)
-    current = Register.objects.select_for_update(of=("self",)).select_related("matrix").get(pk=register.pk)
-    if "matrix" in values and values["matrix"] != current.matrix and has_assessments(current):
-        raise Invalid(
-            _("Risks of this register are scored on its matrix, so it cannot be exchanged."), field="matrix"
-        )
     unknown = set(values) - set(REGISTER_FIELDS)
     if unknown:
         raise TypeError(f"not editable: {sorted(unknown)}")
-    before = values_of(current, REGISTER_FIELDS)
-    for name, value in values.items():
-        setattr(current, name, value)
-    current.full_clean()
-    changes = changes_between(before, values_of(current, REGISTER_FIELDS))
-    if changes:
-        save_tracked(current, by=by)
-        record(Verb.CHANGED, current, by=by, register=current, changes=changes)
+    with hold(register) as current:
+        rules.check_can_edit_register(by, current)
+        if "matrix" in values and values["matrix"] != current.matrix and has_assessments(current):
+            raise Invalid(
+                _("Risks of this register are scored on its matrix, so it cannot be exchanged."),
+                field="matrix",
+            )
+        before = values_of(current, values)
+        for name, value in values.items():
+            setattr(current, name, value)
+        current.full_clean()
+        changes = changes_between(before, values_of(current, values))
+        if changes:
+            current.version += 1
+            save_tracked(current, by=by)
+            record(Verb.CHANGED, current, by=by, register=current, changes=changes)
     return current
 
 

@@ -24,6 +24,7 @@ from risks import rules
 from risks.enums import MitigationState
 from risks.exceptions import Conflict
 from risks.filters import MitigationFilter
+from risks.forms.merge import UNSEEN
 from risks.forms.mitigation import MitigationForm, StateForm
 from risks.forms.risk import add_errors
 from risks.htmx import render_page, requested_partial
@@ -34,6 +35,7 @@ from risks.services.mitigation import add_mitigation, delete_mitigation, update_
 from risks.tables import Address, MitigationTable
 from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
 from risks.views.attachment import section_of, show_files_of
+from risks.views.merge import save_merged
 
 MENUS = ("kind", "state", "owner")
 SECTION = {"mitigation-section": "risks/mitigation/_section.html"}
@@ -198,24 +200,19 @@ def mitigation_create(request: HttpRequest, scope: Scope, code: str) -> HttpResp
 def mitigation_update(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
     """The form of one mitigation; for those who may not change it, the same to read."""
     mitigation = get_mitigation_or_404(scope, pk)
-    risk, status = mitigation.risk, 200
+    risk = mitigation.risk
+
+    def form_of(now: Mitigation, data: Any) -> MitigationForm:
+        return MitigationForm(data, instance=now, register=risk.register)
+
+    def save(form: MitigationForm) -> None:
+        update_mitigation(mitigation, form.mine(form.values()), by=scope.actor)
+
+    status, form = 200, form_of(mitigation, None)
     if request.method == "POST":
         rules.check_can_edit_mitigation(scope.actor, mitigation)
-    form = MitigationForm(
-        request.POST or None, instance=get_mitigation_or_404(scope, pk), register=risk.register
-    )
-    if request.method == "POST" and form.is_valid():
-        try:
-            update_mitigation(
-                mitigation, form.values(), by=scope.actor, seen_version=form.cleaned_data["version"]
-            )
-        except ValidationError as error:
-            add_errors(form, error)
-        except Conflict as error:
-            form.show_stored(get_mitigation_or_404(scope, pk))
-            form.add_error(None, str(error.message))
-            status = 409
-        else:
+        status, form = save_merged(request, mitigation, form_of=form_of, save=save)
+        if status == 200:
             messages.success(request, _("Saved."))
             return _answer(request, scope, risk, mitigation)
     return _show_form(request, scope, risk, form, mitigation, status=status)
@@ -229,7 +226,8 @@ def mitigation_state(request: HttpRequest, scope: Scope, pk: int) -> HttpRespons
     rules.check_can_edit_mitigation(scope.actor, mitigation)
     form, status = StateForm(request.POST), 200
     if not form.is_valid():
-        messages.error(request, _("Choose one of the states."))
+        seen = "version" not in form.errors
+        messages.error(request, _("Choose one of the states.") if seen else str(UNSEEN))
         status = 422
     else:
         try:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from risks import rules
 from risks.charts import draw_positions, draw_steps
 from risks.enums import BadWhen, Kind, State, Strategy
-from risks.exceptions import Conflict, Invalid
+from risks.exceptions import Invalid
 from risks.formatting import day, level_badge, loss
 from risks.forms.intake import Draft, Intake, Suggestion, new_risk_draft, refill, typed_rows
 from risks.forms.risk import IndicatorForm, MoveForm, RiskUpdateForm, add_errors
@@ -46,11 +46,12 @@ from risks.queries.risk import (
 )
 from risks.rules import Move
 from risks.services.intake import log_risk
-from risks.services.mitigation import delete_indicator, save_indicator
+from risks.services.mitigation import add_indicator, delete_indicator, update_indicator
 from risks.services.risk import delete_risk, move_risk, update_risk
 from risks.views.access import Scope, get_risk_or_404, team_view
 from risks.views.attachment import files_in_page
 from risks.views.dialog import render_act
+from risks.views.merge import save_merged
 
 MOVEMENT = timedelta(days=30)
 LAST_REGISTER = "last_register"
@@ -357,83 +358,24 @@ def _logged(risk: Risk) -> str:
 
 @team_view
 def risk_update(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
-    """Edit all fields. Where somebody else has saved meanwhile: both versions, to choose field by field."""
+    """Edit all fields. Where somebody else has saved meanwhile, both changes are merged."""
     risk = get_risk_or_404(scope, code)
     rules.check_can_edit_risk(scope.actor, risk)
-    categories = categories_for(scope.team, risk)
-    now = RiskUpdateForm(instance=risk, team=scope.team, categories=categories)
-    data = _resolved(request, now) if request.method == "POST" else None
-    instance = get_risk_or_404(scope, code) if data else risk  # validation writes into it
-    form = RiskUpdateForm(data, instance=instance, team=scope.team, categories=categories)
-    if data and form.is_valid():
-        try:
-            update_risk(risk, form.values(), by=scope.actor, seen_version=form.cleaned_data["version"])
-        except Conflict as error:
-            return _conflict(request, risk, form, now, str(error.message))
-        except Invalid as error:
-            form.add_error("place" if error.field == "subcategory" else error.field, str(error.message))
-        else:
+
+    def form_of(now: Risk, data: Any) -> RiskUpdateForm:
+        categories = categories_for(scope.team, now)
+        return RiskUpdateForm(data, instance=now, team=scope.team, categories=categories)
+
+    def save(form: RiskUpdateForm) -> None:
+        update_risk(risk, form.mine(form.values()), by=scope.actor)
+
+    status, form = 200, form_of(risk, None)
+    if request.method == "POST":
+        status, form = save_merged(request, risk, form_of=form_of, save=save)
+        if status == 200:
             messages.success(request, _("Saved."))
             return redirect("risks:risk-detail", scope.team.slug, risk.code)
-    context = {"form": form, "risk": risk}
-    return render_page(request, "risks/risk/edit.html", context, status=422 if form.errors else 200)
-
-
-def _resolved(request: HttpRequest, now: RiskUpdateForm) -> Any:
-    """What was posted, with the saved value for each field of which theirs was chosen."""
-    data = request.POST.copy()
-    for name in now.fields:
-        if data.get(f"choose_{name}") == "theirs":
-            data[name] = _typed(now, name)
-    return data
-
-
-@dataclass(frozen=True)
-class Clash:
-    """A field of which two versions exist."""
-
-    name: str
-    label: str
-    mine: str
-    theirs: str
-    keep_mine: bool
-
-
-def _conflict(
-    request: HttpRequest, risk: Risk, form: RiskUpdateForm, now: RiskUpdateForm, message: str
-) -> HttpResponse:
-    """Each field whose versions differ; what the person left alone is theirs unless chosen otherwise."""
-    clashes = []
-    for name in now.fields:
-        mine, theirs = _shown(form, name), _shown(now, name)
-        if name != "version" and mine != theirs:
-            keep = name in form.changed_data
-            clashes.append(Clash(name, str(now.fields[name].label), mine, theirs, keep))
-    kept = [("version", str(risk.version))]
-    for name in now.fields.keys() - {"version"}:
-        kept += [(name, _typed(form, name)), (f"initial-{name}", _typed(now, name))]
-    context = {"risk": risk, "clashes": clashes, "kept": kept, "message": message}
-    return render_page(request, "risks/risk/conflict.html", context, status=409)
-
-
-def _typed(form: RiskUpdateForm, name: str) -> str:
-    """A field's value as it is typed."""
-    value = form.fields[name].prepare_value(form[name].value())
-    return "" if value is None else str(value)
-
-
-def _shown(form: RiskUpdateForm, name: str) -> str:
-    """A field's value as a person reads it."""
-    text = _typed(form, name)
-    choices = getattr(form.fields[name], "choices", None)
-    if choices is None:
-        return text
-    for key, label in choices:
-        options = label if isinstance(label, list | tuple) else [(key, label)]
-        for each, words in options:
-            if str(each) == text:
-                return str(words)
-    return text
+    return render_page(request, "risks/risk/edit.html", {"form": form, "risk": risk}, status=status)
 
 
 # --- moves, deleting
@@ -511,19 +453,35 @@ def _get_indicator_or_404(scope: Scope, code: str, pk: int) -> Indicator:
 
 def _edit_indicator(request: HttpRequest, scope: Scope, indicator: Indicator) -> HttpResponse:
     rules.check_can_edit_risk(scope.actor, indicator.risk)
-    form = IndicatorForm(request.POST if request.method == "POST" else None, instance=indicator)
-    if form.is_bound and form.is_valid():
-        try:
-            save_indicator(form.instance, by=scope.actor)
-        except ValidationError as error:
-            add_errors(form, error)
-        else:
+    status, form = 200, _indicator_form(indicator, None)
+    if request.method == "POST":
+        status, form = _save_indicator(request, scope, indicator)
+        if status == 200:
             messages.success(request, _("Saved."))
             return _changed(request, scope, indicator.risk)
     heading = _("Change the indicator") if indicator.pk else _("New indicator")
     context = {"form": form, "risk": indicator.risk, "indicator": indicator}
-    status = 422 if form.errors else 200
     return render_act(request, "risks/risk/indicator.html", heading, context, status=status)
+
+
+def _indicator_form(indicator: Indicator, data: Any) -> IndicatorForm:
+    return IndicatorForm(data, instance=indicator)
+
+
+def _save_indicator(request: HttpRequest, scope: Scope, indicator: Indicator) -> tuple[int, IndicatorForm]:
+    """Status 200 when it is written."""
+    if indicator.pk:
+        return save_merged(
+            request, indicator, form_of=_indicator_form,
+            save=lambda form: update_indicator(indicator, form.mine(form.cleaned_data), by=scope.actor),
+        )  # fmt: skip
+    form = _indicator_form(indicator, request.POST)
+    if form.is_valid():
+        try:
+            add_indicator(form.instance, by=scope.actor)
+        except ValidationError as error:
+            add_errors(form, error)
+    return 422 if form.errors else 200, form
 
 
 @team_view
