@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any
@@ -35,6 +35,7 @@ from risks.models import Acceptance, Category, Mitigation, Register, User
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.models.search import search_risks
+from risks.queries.as_of import mitigations_at, search_versions
 from risks.queries.changes import moved_risks, window_start
 from risks.queries.overview import ENDING_SOON
 from risks.queries.risk_list import Options
@@ -235,9 +236,13 @@ class RiskFilter(ListFilter):
         registers: Sequence[Register],
         options: Options,
         today: date,
+        until: datetime | None = None,
     ) -> None:
-        """`queryset` holds risks of `registers` only; `options` what can be chosen in their team."""
-        self.registers, self.options, self.today = registers, options, today
+        """`queryset` holds risks of `registers` only; `options` what can be chosen in their team.
+
+        For a past day `today` is that day, `until` the moment just after it, and `queryset` of versions.
+        """
+        self.registers, self.options, self.today, self.until = registers, options, today, until
         super().__init__(
             data,
             queryset,
@@ -269,7 +274,7 @@ class RiskFilter(ListFilter):
         return replace(menu, options=options)
 
     def search(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
-        return search_risks(risks, value)
+        return search_versions(risks, value) if self.until else search_risks(risks, value)
 
     def in_states(self, risks: RiskQuerySet, name: str, values: list[str]) -> RiskQuerySet:
         states = {state for state in values if state != ACTIVE}
@@ -316,24 +321,28 @@ class RiskFilter(ListFilter):
     def is_late(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         if value == "review":
             return risks.review_due(self.today)
-        registers = [register.pk for register in self.registers]
-        late = Q(pk__in=Mitigation.objects.late(self.today).filter(register__in=registers).values("risk"))
+        if self.until:
+            mitigations = mitigations_at(self.until, risk__in=self.queryset.values("id"))
+        else:
+            mitigations = Mitigation.objects.filter(register__in=[each.pk for each in self.registers])
+        late = Q(id__in=mitigations.late(self.today).values("risk"))
         if value == "mitigation":
             return risks.filter(late)
         # Two sets of keys: SQLite reads each off an index, which it would not with conditions joined by OR.
-        return risks.filter(late | Q(pk__in=self.queryset.review_due(self.today).values("pk")))
+        return risks.filter(late | Q(id__in=self.queryset.review_due(self.today).values("id")))
 
     def only_unassessed(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         return risks.unassessed()
 
     def is_ending(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         """Those whose owner or approver the user is."""
-        ending = Acceptance.objects.filter(ended_at=None, until_date__lte=self.today + ENDING_SOON)
-        mine = Q(risk__owner=self.user) | Q(approver=self.user)
-        return risks.filter(pk__in=ending.filter(mine).order_by().values("risk"))
+        ending = Acceptance.objects.running(self.until).filter(until_date__lte=self.today + ENDING_SOON)
+        ids = ending.order_by().values("risk")
+        approved = Q(id__in=ids.filter(approver=self.user))
+        return risks.filter(approved | Q(id__in=ids, owner=self.user))
 
     def has_moved(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
-        return moved_risks(risks, self.registers, value, window_start(self.today))
+        return moved_risks(risks, self.registers, value, window_start(self.today), self.until)
 
     def of_kind(self, risks: RiskQuerySet, name: str, value: str) -> RiskQuerySet:
         """Says which of the three positions level, probability and impact mean; narrows nothing itself."""

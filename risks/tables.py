@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache, cached_property, lru_cache
 from html import escape
 from typing import Any, ClassVar
@@ -96,8 +96,8 @@ class Ordered(django_tables2.data.TableQuerysetData):
     def order_by(self, aliases: Any) -> None:
         super().order_by(aliases)
         # The key runs the way the column does: an index on both can then be read in one go.
-        pk = "-pk" if aliases and aliases[0].is_descending else "pk"
-        self.data = self.data.order_by(*self.data.query.order_by, pk)
+        key = "-id" if aliases and aliases[0].is_descending else "id"
+        self.data = self.data.order_by(*self.data.query.order_by, key)
 
 
 class ListTable(django_tables2.Table):
@@ -315,8 +315,9 @@ class RiskTable(ListTable):
     )  # fmt: skip
     required_columns = ("select", "code", "title")
     _fields = (
-        "team_id", "register_id", "number", "code", "title_en", "title_zh", "category_id", "subcategory_id",
-        "owner_id", "created_by_id", "state", "strategy", "next_review_date", "expected_loss", "updated_at",
+        "id", "team_id", "register_id", "number", "code", "title_en", "title_zh", "category_id",
+        "subcategory_id", "owner_id", "created_by_id", "state", "strategy", "next_review_date",
+        "expected_loss", "updated_at",
         "inherent_level", "inherent_score", "residual_level", "residual_score", "residual_rank",
         "target_level", "target_score",
     )  # fmt: skip
@@ -348,8 +349,12 @@ class RiskTable(ListTable):
         registers: Sequence[Register],
         options: Options,
         today: date,
+        until: datetime | None = None,
     ) -> None:
-        """`registers` are those that `queryset` may hold risks of."""
+        """`registers` are those that `queryset` may hold risks of.
+
+        For a past day `today` is that day, `until` the moment just after it, and `queryset` of versions.
+        """
         without = [
             *(() if rules.can_bulk_edit(actor) else ("select",)),
             *(() if len(registers) > 1 else ("register",)),
@@ -357,25 +362,27 @@ class RiskTable(ListTable):
         self.chinese = record_language() == "zh"
         self.registers = {register.pk: register for register in registers}
         super().__init__(queryset, address=address, caption=_("Risks"), without=without)
-        self.actor, self.options, self.today = actor, options, today
+        self.actor, self.options, self.today, self.until = actor, options, today, until
         self.people: dict[int, User] = dict(options.people)
         self.net: dict[int, int] = {}
         self.counts: dict[int, tuple[int, int]] = {}
         self.states = {value: str(label) for value, label in State.choices}
         self.strategies = {"": "", **{value: str(label) for value, label in Strategy.choices}}
-        self.url = cache(lambda code: html("{}{}/", address.path, code))
+        suffix = f"?as_of={today}" if until else ""
+        self.url = cache(lambda code: html("{}{}/{}", address.path, code, suffix))
         self.category_name = cache(self._category_name)
         self.level_badge = cache(self._level_badge)
 
     def load(self, queryset: QuerySet[Risk]) -> list[Risk]:
         risks = list(queryset.only(*self._fields))
-        keys = [risk.pk for risk in risks]
+        keys = [risk.id for risk in risks]
         owners = {risk.owner_id for risk in risks if risk.owner_id}
         self.people |= people_by_id(owners - self.people.keys())
         if self.columns["movement"].visible:
-            self.net = net_movements(keys, window_start(self.today))
+            versions = [risk.pk for risk in risks] if self.until else ()
+            self.net = net_movements(keys, window_start(self.today), versions)
         if self.columns["mitigations"].visible:
-            self.counts = mitigation_counts(keys, self.today)
+            self.counts = mitigation_counts(keys, self.today, self.until)
         return risks
 
     def row_class(self, record: Risk) -> str:
@@ -448,7 +455,7 @@ class RiskTable(ListTable):
 
     def cell_movement(self, risk: Risk) -> SafeString | str:
         """Up or down, and from which score."""
-        net = self.net.get(risk.pk, 0)
+        net = self.net.get(risk.id, 0)
         level, score = divmod(rank(risk.residual_level, risk.residual_score) - net, 1000)
         before = self._matrix(risk.register_id).levels.get(level)
         if not net or before is None:
@@ -483,7 +490,7 @@ class RiskTable(ListTable):
         return self._editable(risk, "review", text, rules.can_edit_risk(self.actor, risk))
 
     def cell_mitigations(self, risk: Risk) -> SafeString | str:
-        count, late = self.counts.get(risk.pk, (0, 0))
+        count, late = self.counts.get(risk.id, (0, 0))
         if not late:
             return str(count)
         return html('{} <span class="tag tag-late">{}</span>', count, _("%(count)d late") % {"count": late})

@@ -1,4 +1,4 @@
-"""Counts by cell, the first risks of each, and the look back."""
+"""Counts by cell, and the first risks of each, today and on a past day."""
 
 from collections import Counter
 from datetime import timedelta
@@ -11,14 +11,15 @@ from django.utils import timezone
 from risks.enums import Kind
 from risks.models import Category, Matrix, User
 from risks.models.translated import Text
+from risks.queries.as_of import risks_at
 from risks.queries.heat_map import (
     Narrowing,
     _by_cell,
     count_cells,
     count_cells_and_losses,
+    count_versions,
     first_in_cells,
     load_shown,
-    look_back,
 )
 from risks.queries.matrix import load_matrix
 from risks.queries.movement import read_history
@@ -124,7 +125,7 @@ def test_count_cells_reads_the_index_of_the_kind(register, kind, narrowing):
 
 
 @pytest.mark.parametrize("days", [0, 5, 15, 25, 35])
-def test_look_back_agrees_with_the_history(cast, register, matrix, make_risk, days):
+def test_count_versions_agrees_with_scorings_and_moves(cast, register, make_risk, days):
     now, by = timezone.now(), cast.actor(cast.manager)
 
     def ago(days):
@@ -138,16 +139,22 @@ def test_look_back_agrees_with_the_history(cast, register, matrix, make_risk, da
     make_risk(residual=(1, 1), state="draft", at=ago(30))
     moment = ago(days)
     standing = read_history(register, moment).at(moment)
-    positions = [standing.position(pk) for pk in standing.active]
-    past = look_back({register: load_matrix(matrix).grid}, Kind.RESIDUAL, moment)
-    counts = past.counts[register.pk]
-    assert counts.cells == Counter(position.cell for position in positions if position)
-    assert counts.unassessed == positions.count(None)
-    assert past.places == {pk: position.cell for pk in standing.active if (position := standing.position(pk))}
+    positions = {pk: standing.position(pk) for pk in standing.active}
+    versions = risks_at(cast.team.pk, [register.pk], moment)
+    found, keys = count_versions(versions, [register], Kind.RESIDUAL, Narrowing())
+    counts = found[register.pk]
+    assert counts.cells == Counter(position.cell for position in positions.values() if position)
+    assert counts.unassessed == list(positions.values()).count(None)
+    shown = {
+        risk.pk: (risk.probability, risk.impact) for risk in load_shown(keys, "residual", versions.model)
+    }
+    assert shown == {pk: position.cell for pk, position in positions.items() if position}
 
 
-def test_look_back_counts_positions_outside_the_matrix_apart(register, other_register, make_risk):
-    make_risk(residual=(5, 5))
-    small = load_matrix(other_register.matrix).grid
-    past = look_back({register: small}, Kind.RESIDUAL, timezone.now())
-    assert (past.elsewhere, past.counts[register.pk].active, past.places) == (1, 0, {})
+def test_count_versions_names_the_costliest_six_of_a_cell_then_the_oldest(cast, register, make_risk):
+    risks = [make_risk(residual=(3, 3)) for _ in range(8)]
+    costly = make_risk(residual=(3, 3), **RANGES)
+    versions = risks_at(cast.team.pk, [register.pk], timezone.now())
+    _counts, keys = count_versions(versions, [register], Kind.RESIDUAL, Narrowing())
+    shown = load_shown(keys, Kind.RESIDUAL, versions.model)
+    assert [risk.code for risk in shown] == [risk.code for risk in [costly, *risks[:5]]]

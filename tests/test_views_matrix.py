@@ -1,15 +1,10 @@
-"""The matrix page: counts, codes, filters, arrows and the look back."""
+"""The matrix page: counts, codes, filters and arrows. Its past is in test_as_of."""
 
 import re
-from datetime import timedelta
 
 import pytest
-from django.utils import timezone
 
-from risks.enums import Kind
 from risks.models import Category, Matrix
-from risks.models.translated import Text
-from risks.services.assessment import assess_risk
 from risks.services.team import create_register
 
 URL = "/t/acme/matrix/"
@@ -133,42 +128,6 @@ def test_matrix_arrows_stop_at_forty_the_worst_first(cast, make_risk):
     assert "(40 at most, the worst first)" in response.content.decode()
 
 
-# --- looking back
-
-
-@pytest.fixture
-def moved(cast, make_risk):
-    now = timezone.now()
-    risk = make_risk(residual=(2, 2), at=now - timedelta(days=30))
-    assess_risk(
-        risk,
-        Kind.RESIDUAL,
-        5,
-        5,
-        by=cast.actor(cast.manager),
-        reason=Text("Worse"),
-        at=now - timedelta(days=10),
-    )
-    return risk
-
-
-@pytest.mark.parametrize(
-    ("days", "expected"), [(31, {}), (30, (2, 2)), (11, (2, 2)), (10, (5, 5)), (0, (5, 5))]
-)
-def test_matrix_look_back_shows_the_end_of_that_day(cast, moved, days, expected):
-    day = timezone.localdate() - timedelta(days=days)
-    response = cast.client_for(cast.manager).get(f"{URL}?date={day}")
-    assert cells(response) == ({expected: (1, [moved.code])} if expected else {})
-
-
-def test_matrix_of_the_past_is_to_read_only_and_says_so(cast, moved):
-    day = timezone.localdate() - timedelta(days=12)
-    page = cast.client_for(cast.manager).get(f"{URL}?date={day}").content.decode()
-    assert "Looking back: positions at the end of" in page
-    assert 'draggable="true"' not in page
-    assert "probability=2" not in page
-
-
 # --- what makes no sense
 
 
@@ -179,9 +138,6 @@ def test_matrix_of_the_past_is_to_read_only_and_says_so(cast, moved):
         ("category=nothing", "category"),
         ("owner=99999999999999999999999", "owner"),
         ("owner=%00", "owner"),
-        ("date=2026-02-30", "date"),
-        ("date=yesterday", "date"),
-        ("date=9999-12-31", "date"),
     ],
 )
 def test_matrix_senseless_filter_shows_its_error_and_no_counts(cast, make_risk, query, field):
@@ -191,11 +147,6 @@ def test_matrix_senseless_filter_shows_its_error_and_no_counts(cast, make_risk, 
     assert list(response.context["form"].errors) == [field]
     assert response.context["form"].errors[field][0] in response.content.decode().replace("&#x27;", "'")
     assert "VOICE-1" not in response.content.decode()
-
-
-def test_matrix_of_the_first_day_ever_is_empty(cast, make_risk):
-    make_risk(residual=(4, 3))
-    assert cells(cast.client_for(cast.reader).get(URL + "?date=0001-01-01")) == {}
 
 
 # --- several registers

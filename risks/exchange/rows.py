@@ -18,6 +18,7 @@ from risks import formatting
 from risks.enums import Kind, State, Strategy
 from risks.models import Category, Mitigation, Register, Risk
 from risks.models.team import known_address, person_name
+from risks.queries.as_of import mitigations_at
 from risks.queries.matrix import load_matrix
 
 Value = str | int | float | Decimal | date | datetime | None
@@ -66,16 +67,27 @@ def risk_sheet(
     registers: Sequence[Register],
     taxonomy: Mapping[int, Category],
     today: date,
+    until: datetime | None = None,
 ) -> Sheet:
-    """The sheet of `risks`, all of `registers`, in the language of the moment."""
-    pending = Mitigation.objects.filter(risk=OuterRef("pk"), pending=True).order_by().values("risk")
+    """The sheet of `risks`, all of `registers`, in the language of the moment.
+
+    For a past day `today` is that day, `until` the moment just after it, and `risks` are versions.
+    """
+    if until:
+        mitigations = mitigations_at(until, risk=OuterRef(OuterRef("id")))
+    else:
+        mitigations = Mitigation.objects.all()
+    pending = mitigations.filter(risk=OuterRef("id"), pending=True).order_by().values("risk")
     annotated = risks.annotate(
         owner_name=F("owner__name"),
         owner_email=F("owner__email"),
         pending_count=_subcount(pending.annotate(number=Count("pk"))),
         late_count=_subcount(pending.annotate(number=Count("pk", filter=Q(due_date__lt=today)))),
     )
-    return Sheet(_columns({register.pk: register for register in registers}, taxonomy), annotated)
+    columns = _columns({register.pk: register for register in registers}, taxonomy)
+    if until:
+        columns.insert(1, ExportColumn(_("As of"), Format.DAY, lambda _risk: today))
+    return Sheet(columns, annotated)
 
 
 def _subcount(grouped: Any) -> Coalesce:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
 from django.db import models
@@ -272,6 +272,14 @@ class StateChange(models.Model):
         return f"{self.moved_at:%Y-%m-%d %H:%M} {self.from_state} → {self.to_state}"
 
 
+class AcceptanceQuerySet(models.QuerySet["Acceptance"]):
+    def running(self, until: datetime | None = None) -> AcceptanceQuerySet:
+        """Those not ended, now or just before the moment."""
+        if until is None:
+            return self.filter(ended_at=None)
+        return self.filter(Q(ended_at=None) | Q(ended_at__gte=until), accepted_at__lt=until)
+
+
 class Acceptance(models.Model):
     """A decision to live with a risk until a day; the day after, the risk is open again."""
 
@@ -284,6 +292,7 @@ class Acceptance(models.Model):
     accepted_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     reason = Translated()
+    objects = AcceptanceQuerySet.as_manager()
 
     class Meta:
         ordering = ["risk", "-accepted_at", "-id"]

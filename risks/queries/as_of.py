@@ -57,10 +57,10 @@ def registers_at(registers: Sequence[Register], moment: datetime) -> list[Regist
     return sorted(found, key=lambda register: register.key)
 
 
-def first_day(registers: Iterable[Register]) -> date | None:
-    """When the oldest of the registers was made. One query."""
-    history: Any = Register.history.model  # type: ignore[attr-defined]
-    versions = history.objects.filter(id__in=[register.pk for register in registers])
+def first_day(rows: Sequence[Register | Risk]) -> date | None:
+    """When the history of the first of the rows, all of one model, begins. One query."""
+    history: Any = type(rows[0]).history.model  # type: ignore[union-attr]
+    versions = history.objects.filter(id__in=[row.pk for row in rows])
     first = versions.aggregate(first=Min("history_date"))["first"]
     return timezone.localdate(first) if first else None
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from risks.enums import ACTIVE_STATES, Kind, Moved, State
 from risks.models import Assessment, Register, StateChange
 from risks.models.risk import RiskQuerySet
+from risks.queries.as_of import with_net_movement
 
 WINDOW = timedelta(days=30)
 
@@ -26,22 +27,30 @@ def window_start(today: date) -> datetime:
 
 
 def moved_risks(
-    risks: RiskQuerySet, registers: Sequence[Register], what: Moved | str, since: datetime
+    risks: RiskQuerySet,
+    registers: Sequence[Register],
+    what: Moved | str,
+    since: datetime,
+    until: datetime | None = None,
 ) -> RiskQuerySet:
     """Those of `risks`, all of `registers`, to which this happened since the moment.
 
     New: counted for the first time. Closed: and still is. Up or down: by the sum of all scorings since,
-    whatever the state; the first scoring of a risk moves nothing.
+    whatever the state; the first scoring of a risk moves nothing. `until`: the moment of which `risks` are
+    the versions, if they are not of today.
     """
     what = Moved(what)
+    if what in (Moved.UP, Moved.DOWN):
+        net = with_net_movement(risks, since) if until else net_movement(registers, since)
+        moved = net.filter(net__gt=0) if what == Moved.UP else net.filter(net__lt=0)
+        return moved if until else risks.filter(id__in=moved.values("risk"))
+    moves = moves_since(registers, since)
+    if until:
+        moves = moves.filter(moved_at__lt=until)
     if what == Moved.NEW:
-        return risks.filter(pk__in=entries_since(registers, since).values("risk"))
-    if what == Moved.CLOSED:
-        closings = moves_since(registers, since).filter(to_state=State.CLOSED, from_state__in=ACTIVE_STATES)
-        return risks.filter(state=State.CLOSED, pk__in=closings.values("risk"))
-    net = net_movement(registers, since)
-    moved = net.filter(net__gt=0) if what == Moved.UP else net.filter(net__lt=0)
-    return risks.filter(pk__in=moved.values("risk"))
+        return risks.filter(id__in=entries(moves).values("risk"))
+    closings = moves.filter(to_state=State.CLOSED, from_state__in=ACTIVE_STATES)
+    return risks.filter(state=State.CLOSED, id__in=closings.values("risk"))
 
 
 def net_movement(registers: Sequence[Register], since: datetime) -> Any:
@@ -64,6 +73,10 @@ def moves_since(registers: Sequence[Register], since: datetime) -> QuerySet[Stat
     ).order_by()
 
 
-def entries_since(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
+def entries(moves: QuerySet[StateChange]) -> QuerySet[StateChange]:
     """Moves by which a risk began to count; a draft is never entered again, so each risk has at most one."""
-    return moves_since(registers, since).filter(to_state__in=ACTIVE_STATES, from_state__in=("", State.DRAFT))
+    return moves.filter(to_state__in=ACTIVE_STATES, from_state__in=("", State.DRAFT))
+
+
+def entries_since(registers: Sequence[Register], since: datetime) -> QuerySet[StateChange]:
+    return entries(moves_since(registers, since))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -16,9 +15,9 @@ from django.db.models import Count, Q, Sum
 
 from risks.enums import Kind
 from risks.models import Category, Register, Risk, User
+from risks.models.risk import RiskQuerySet
 from risks.models.translated import Translated
 from risks.quant.matrix import Grid
-from risks.queries.movement import read_standing
 from risks.queries.union import MAX_PARTS, execute
 
 Place = tuple[int, int]
@@ -83,13 +82,13 @@ class Shown:
     title = Translated()
 
 
-_SHOWN = ("pk", "register_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id")
+_SHOWN = ("id", "register_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id")
 
 
-def load_shown(ids: Iterable[int], kind: Kind | str) -> list[Shown]:
-    """The risks with their positions of today: the costliest first, then the oldest. One query."""
+def load_shown(ids: Iterable[int], kind: Kind | str, model: Any = Risk) -> list[Shown]:
+    """The risks, or versions of risks, with these keys: the costliest first, then the oldest. One query."""
     position = [f"{Kind(kind)}_{name}" for name in ("probability", "impact", "rank")]
-    rows = Risk.objects.filter(pk__in=list(ids)).order_by("-expected_loss", "pk")
+    rows = model.objects.filter(pk__in=list(ids)).order_by("-expected_loss", "id")
     return [Shown(*row) for row in rows.values_list(*_SHOWN, *position)]
 
 
@@ -170,45 +169,28 @@ def _first_ids(places: Iterable[tuple[Place, list[int]]], kind: Kind, narrowing:
     return [pk for (pk,) in execute(" UNION ALL ".join(parts), params)]
 
 
-@dataclass(frozen=True)
-class Past:
-    """A look back: the counts at a moment, and where the risks lay that come first in their cells.
+def count_versions(
+    versions: RiskQuerySet, registers: Sequence[Register], kind: Kind | str, narrowing: Narrowing
+) -> tuple[dict[int, RegisterCounts], list[int]]:
+    """`count_cells` and `first_in_cells` of a past day: counts, and keys of the versions. One query.
 
-    `elsewhere` counts risks whose position is on a matrix that their register no longer uses.
+    Reads all of them, for no index holds the cells of the past.
     """
-
-    counts: Mapping[int, RegisterCounts]
-    places: Mapping[int, Place]
-    elsewhere: int
-
-
-def look_back(
-    grids: Mapping[Register, Grid], kind: Kind | str, moment: datetime, narrowing: Narrowing | None = None
-) -> Past:
-    """The heat map as it was just before the moment, read from the history.
-
-    Category, owner and expected loss are today's, for they have no history. Three queries, which read the
-    whole history of the registers up to then.
-    """
-    standing = read_standing(grids, moment)
-    risks = Risk.objects.filter(register__in=list(grids), **(narrowing or Narrowing()).ids)
-    held: dict[int, defaultdict[Place, list[int]]] = {register.pk: defaultdict(list) for register in grids}
+    axes = (f"{Kind(kind)}_probability", f"{Kind(kind)}_impact")
+    rows = versions.filter(active=True, **narrowing.ids).order_by("-expected_loss", "id")
+    matrices = {register.pk: register.matrix_id for register in registers}
+    cells: dict[int, Counter[Place]] = {pk: Counter() for pk in matrices}
     unassessed: Counter[int] = Counter()
-    for pk, register_id in risks.order_by("-expected_loss", "pk").values_list("pk", "register_id"):
-        position = standing.position(pk, Kind(kind))
-        if pk not in standing.active:
-            continue
-        if position is None:
+    held: Counter[tuple[int, Place]] = Counter()
+    first: list[int] = []
+    for pk, register_id, *place in rows.values_list("pk", "register_id", *axes):
+        if place[0] is None:
             unassessed[register_id] += 1
-        else:
-            held[register_id][position.cell].append(pk)
-    elsewhere = 0
-    for register, grid in grids.items():
-        for place in held[register.pk].keys() - grid.cells.keys():
-            elsewhere += len(held[register.pk].pop(place))
-    counts = {
-        pk: RegisterCounts(Counter({place: len(ids) for place, ids in cells.items()}), unassessed[pk])
-        for pk, cells in held.items()
-    }
-    places = {pk: place for cells in held.values() for place, ids in cells.items() for pk in ids[:FIRST]}
-    return Past(counts, places, elsewhere)
+            continue
+        cell = (place[0], place[1])
+        cells[register_id][cell] += 1
+        shared = (matrices[register_id], cell)
+        held[shared] += 1
+        if held[shared] <= FIRST:
+            first.append(pk)
+    return {pk: RegisterCounts(cells[pk], unassessed[pk]) for pk in cells}, first

@@ -140,20 +140,6 @@ def read_history(register: Register, until: datetime) -> History:
     )
 
 
-def read_standing(registers: Iterable[Register], moment: datetime) -> Standing:
-    """Where all risks of the registers stood just before the moment. Two queries."""
-    registers = list(registers)
-    moves = StateChange.objects.filter(register__in=registers, moved_at__lt=moment).order_by("moved_at", "id")
-    scorings = Assessment.objects.filter(register__in=registers, assessed_at__lt=moment).order_by(
-        "assessed_at", "id"
-    )
-    cells = scorings.values_list("risk_id", "kind", "probability", "impact", "score", "level")
-    return Standing(
-        dict(moves.values_list("risk_id", "to_state")),
-        {(risk, kind): Position(*cell) for risk, kind, *cell in cells},
-    )
-
-
 class What(Enum):
     """What became of a risk between two moments."""
 

@@ -26,6 +26,7 @@ from risks.models import (
     TemplateMitigation,
 )
 from risks.models.search import words
+from risks.queries.as_of import mitigations_at, row_of
 from risks.queries.risk_list import people_by_id
 
 ASSESSMENTS_SHOWN = 100
@@ -42,9 +43,11 @@ T = TypeVar("T")
 # --- one risk
 
 
-def read_assessments(risk: Risk) -> list[Assessment]:
-    """The newest assessments of all kinds, oldest first. One query."""
+def read_assessments(risk: Risk, until: datetime | None = None) -> list[Assessment]:
+    """The newest assessments of all kinds, oldest first; `until`: made before this moment. One query."""
     newest = Assessment.objects.filter(risk=risk).order_by("-assessed_at", "-id")
+    if until:
+        newest = newest.filter(assessed_at__lt=until)
     return list(newest[:ASSESSMENTS_SHOWN])[::-1]
 
 
@@ -62,21 +65,27 @@ class Activity:
     has_older: bool
 
 
-def read_activity(risk: Risk, page: int) -> Activity:
-    """One query."""
+def read_activity(risk: Risk, page: int, until: datetime | None = None) -> Activity:
+    """`until`: what happened before this moment. One query."""
     first = (page - 1) * EVENTS_SHOWN
     events = AuditEvent.objects.filter(risk=risk).order_by("-happened_at", "-id")
+    if until:
+        events = events.filter(happened_at__lt=until)
     found = list(events[first : first + EVENTS_SHOWN + 1])
     return Activity(found[:EVENTS_SHOWN], page, len(found) > EVENTS_SHOWN)
 
 
-def running_acceptance(risk: Risk) -> Acceptance | None:
-    return Acceptance.objects.filter(risk=risk, ended_at=None).order_by("pk").first()
+def running_acceptance(risk: Risk, until: datetime | None = None) -> Acceptance | None:
+    """The one that holds now, or held just before the moment."""
+    return Acceptance.objects.running(until).filter(risk=risk).order_by("pk").first()
 
 
-def read_mitigations(risk: Risk) -> list[Mitigation]:
-    """The risk's mitigations, pending and late before the rest. One query."""
-    mitigations = list(Mitigation.objects.filter(risk=risk).late_first()[:MITIGATIONS_SHOWN])
+def read_mitigations(risk: Risk, until: datetime | None = None) -> list[Mitigation]:
+    """The risk's mitigations, pending and late before the rest, now or just before the moment. One query."""
+    found = mitigations_at(until, risk=risk.pk) if until else Mitigation.objects.filter(risk=risk)
+    mitigations = list(found.late_first()[:MITIGATIONS_SHOWN])
+    if until:
+        mitigations = [row_of(Mitigation, version) for version in mitigations]
     for mitigation in mitigations:
         mitigation.risk = risk
     return mitigations

@@ -10,7 +10,9 @@ from functools import cached_property
 from django.db.models import Count, Q, Sum
 
 from risks.enums import Kind
-from risks.models import Assessment, Category, Mitigation, Team, User
+from risks.models import Assessment, Category, Mitigation, Risk, Team, User
+from risks.models.risk import RiskQuerySet
+from risks.queries.as_of import mitigations_at, with_net_movement
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,32 @@ def people_by_id(ids: Collection[int]) -> dict[int, User]:
     return User.objects.only("name", "email").in_bulk(ids) if ids else {}
 
 
-def net_movements(risk_ids: Iterable[int], since: datetime) -> dict[int, int]:
-    """Change of the residual rank since the moment, of those of the risks that moved. One query."""
+def net_movements(
+    risk_ids: Collection[int], since: datetime, versions: Collection[int] = ()
+) -> dict[int, int]:
+    """Change of the residual rank since the moment, of those of the risks that moved. One query.
+
+    `versions`: keys of the risks' versions from which it is read instead, if they are of a past day.
+    """
+    if versions:
+        rows = with_net_movement(RiskQuerySet(Risk.history.model).filter(pk__in=versions), since)  # type: ignore[attr-defined]
+        return {risk: net for risk, net in rows.values_list("id", "net") if net}
     scorings = Assessment.objects.filter(
         risk__in=list(risk_ids), kind=Kind.RESIDUAL, assessed_at__gte=since
     ).order_by()
     return {risk: net for risk, net in scorings.values_list("risk").annotate(net=Sum("delta")) if net}
 
 
-def mitigation_counts(risk_ids: Iterable[int], on: date) -> dict[int, tuple[int, int]]:
-    """Pending mitigations of the risks, and how many of them are late on the day. One query."""
+def mitigation_counts(
+    risk_ids: Iterable[int], on: date, until: datetime | None = None
+) -> dict[int, tuple[int, int]]:
+    """Pending mitigations of the risks, and how many of them are late on the day. One query.
+
+    `until`: just before this moment, if not now.
+    """
+    wanted = {"risk__in": list(risk_ids)}
+    mitigations = mitigations_at(until, **wanted) if until else Mitigation.objects.filter(**wanted)
     late = Count("pk", filter=Q(due_date__lt=on))
-    pending = Mitigation.objects.filter(risk__in=list(risk_ids), pending=True).order_by()
+    pending = mitigations.filter(pending=True).order_by()
     rows = pending.values_list("risk").annotate(count=Count("pk"), late=late)
     return {risk: (count, late) for risk, count, late in rows}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from risks import formatting, rules
 from risks.enums import MitigationKind
@@ -91,3 +94,44 @@ def mitigation_groups(mitigations: Iterable[Mitigation]) -> list[tuple[Mitigatio
 def days_late(due: date, today: date) -> int:
     """`{{ mitigation.due_date|days_late:today }}`."""
     return (today - due).days
+
+
+@dataclass(frozen=True)
+class AsOfMenu:
+    """Ways to the same page of another day; `kept` is the rest of its address, `day` the one it shows."""
+
+    path: str
+    kept: list[tuple[str, str]]
+    day: date | None
+    asked: str
+    latest: date
+    quick: list[tuple[str, str]]
+    today_url: str
+
+
+@register.simple_tag(takes_context=True)
+def as_of_menu(context: Any, asked: str = "", path: str = "") -> AsOfMenu:
+    """`asked` is what was typed, if that is no day; `path` the page's, if that of the request is another."""
+    request, today, day = context["request"], timezone.localdate(), context["scope"].as_of
+    params = request.GET.copy()
+    for name in ("as_of", "page"):
+        params.pop(name, None)
+    path = path or request.path
+
+    def url(chosen: date | None) -> str:
+        query = params.copy()
+        if chosen:
+            query["as_of"] = f"{chosen}"
+        return f"{path}?{query.urlencode()}" if query else path
+
+    first = today.replace(day=1)
+    before = first - timedelta(days=1)
+    quick = [
+        (_("A week ago"), url(today - timedelta(days=7))),
+        (_("A month ago"), url(before.replace(day=min(today.day, before.day)))),
+        (_("End of last month"), url(before)),
+    ]
+    kept = [(name, value) for name, values in params.lists() for value in values]
+    return AsOfMenu(
+        path, kept, day, asked or (f"{day}" if day else ""), today - timedelta(days=1), quick, url(None)
+    )

@@ -18,9 +18,9 @@ from risks.enums import Kind
 from risks.formatting import money_range, share_range
 from risks.models import MatrixLevel, MatrixStep, Register, Risk
 from risks.quant.matrix import Cell
-from risks.queries.heat_map import FIRST, Place, RegisterCounts, Shown
+from risks.queries.heat_map import Place, RegisterCounts, Shown
 from risks.queries.matrix import LoadedMatrix, load_matrix
-from risks.views.access import Scope
+from risks.views.access import AS_OF, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +163,10 @@ class Arrows:
 
 
 def draw_arrows(scope: Scope, board: Board, risks: Iterable[Risk]) -> Arrows:
-    path, cells = reverse("risks:risk-list", args=[scope.team.slug]), board.cells
+    path, day, cells = reverse("risks:risk-list", args=[scope.team.slug]), scope.day_query, board.cells
     register_ids = {register.pk for register in board.registers}
     ways = [
-        Arrow(risk.code, risk.title, f"{path}{risk.code}/", cells[before], cells[after])
+        Arrow(risk.code, risk.title, f"{path}{risk.code}/{day}", cells[before], cells[after])
         for risk in risks
         if risk.register_id in register_ids
         and (before := risk.position(Kind.INHERENT)) in cells
@@ -186,10 +186,11 @@ class ListLinks:
     kept: Mapping[str, str]
 
     @classmethod
-    def of(cls, scope: Scope, **kept: str) -> ListLinks:
-        register = {"register": scope.register.key} if scope.register else {}
-        path = reverse("risks:risk-list", args=[scope.team.slug])
-        return cls(path, {name: value for name, value in {**register, **kept}.items() if value})
+    def of(cls, scope: Scope, path: str = "", **kept: str) -> ListLinks:
+        """`path`: that of the list, unless another page is linked to in the same way."""
+        own = {"register": scope.register_key, AS_OF: f"{scope.as_of or ''}"}
+        path = path or reverse("risks:risk-list", args=[scope.team.slug])
+        return cls(path, {name: value for name, value in {**own, **kept}.items() if value})
 
     def url(self, **params: object) -> str:
         query = {**self.kept, **params}
@@ -201,26 +202,23 @@ def build_boards(
     counts: Mapping[int, RegisterCounts],
     kind: Kind,
     links: ListLinks,
-    risks: Iterable[tuple[Shown, Place]] = (),
-    *,
-    is_past: bool = False,
+    risks: Iterable[Shown] = (),
 ) -> list[Board]:
     """A board for each matrix that the shown registers use, in their order.
 
-    `risks` with their cells become chips; the first few of each cell, in the order given. The past has no
-    lists behind its cells, for the list shows today.
+    `risks` become chips in their cells, in the order given.
     """
     users: dict[int, list[Register]] = {}
     for register in scope.shown_registers:
         users.setdefault(register.matrix_id, []).append(register)
-    chips = _chips(scope, risks, is_past)
+    chips = _chips(scope, risks)
     boards = []
     for matrix_id, registers in users.items():
         matrix = load_matrix(registers[0].matrix)
         cells: Counter[Place] = Counter()
         for register in registers:
             cells.update(counts[register.pk].cells)
-        listed = "" if is_past else _cell_list(links, kind, registers, alone=len(users) == 1)
+        listed = _cell_list(links, kind, registers, alone=len(users) == 1)
         rows = [
             (
                 Head(step, share_range(step.low, step.high)),
@@ -232,18 +230,16 @@ def build_boards(
     return boards
 
 
-def _chips(
-    scope: Scope, risks: Iterable[tuple[Shown, Place]], is_past: bool
-) -> dict[int, dict[Place, list[Chip]]]:
+def _chips(scope: Scope, risks: Iterable[Shown]) -> dict[int, dict[Place, list[Chip]]]:
     """By matrix and cell."""
-    path = reverse("risks:risk-list", args=[scope.team.slug])
-    why_not = (lambda _risk: _("The past is not changed.")) if is_past else why_not_assess(scope)
-    matrices = {register.pk: register.matrix_id for register in scope.registers}
+    path, why_not = reverse("risks:risk-list", args=[scope.team.slug]), why_not_assess(scope)
+    day = scope.day_query
+    matrices = {register.pk: register.matrix_id for register in scope.shown_registers}
     found: dict[int, dict[Place, list[Chip]]] = {}
-    for risk, place in risks:
+    for risk in risks:
+        place = (risk.probability or 0, risk.impact or 0)
         chips = found.setdefault(matrices[risk.register_id], {}).setdefault(place, [])
-        if len(chips) < FIRST:
-            chips.append(Chip(risk.code, risk.title, f"{path}{risk.code}/", risk.rank, why_not(risk)))
+        chips.append(Chip(risk.code, risk.title, f"{path}{risk.code}/{day}", risk.rank, why_not(risk)))
     return found
 
 

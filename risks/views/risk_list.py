@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ from risks.services.export import record_export
 from risks.services.risk import bulk_update_risks, move_risk, update_risk
 from risks.services.team import delete_view, save_view
 from risks.tables import Address, RiskTable
-from risks.views.access import Scope, get_risk_or_404, team_view
+from risks.views.access import AS_OF, Scope, dated_view, get_risk_or_404, team_view
 
 MENUS = ("state", "level", "category", "owner", "strategy", "late", "moved")
 SWITCHES = ("mine", "unassessed")
@@ -71,21 +72,18 @@ class RiskList:
 def read_list(request: HttpRequest, scope: Scope) -> RiskList:
     """The filtered and ordered list of the address's query; its rows are not read yet."""
     address = Address(reverse("risks:risk-list", args=[scope.team.slug]), request.GET)
-    options, today, registers = load_options(scope.team), timezone.localdate(), scope.shown_registers
+    every, options, registers = scope.risks(), load_options(scope.team), scope.shown_registers
+    if not scope.as_of:  # even of one register: the indexes of most orders begin with the team
+        every = every.filter(team=scope.team)
     risks = RiskFilter(
-        request.GET,
-        scope.risks().filter(
-            team=scope.team
-        ),  # even of one register: the indexes of most orders begin with it
-        user=scope.user,
-        registers=registers,
-        options=options,
-        today=today,
-    )
+        request.GET, every, user=scope.user, registers=registers, options=options,
+        today=scope.today, until=scope.until,
+    )  # fmt: skip
     table = RiskTable(
-        risks.qs, address=address, actor=scope.actor, registers=registers, options=options, today=today
-    )
-    if set(risks.filters) == {"q"} and not risks.problems and not table.errors:
+        risks.qs, address=address, actor=scope.actor, registers=registers, options=options,
+        today=scope.today, until=scope.until,
+    )  # fmt: skip
+    if set(risks.filters) == {"q"} and not (risks.problems or table.errors or scope.as_of):
         register = scope.register
         table.counted = count_risks(
             risks.form.cleaned_data["q"], team_id=scope.team.pk, register_id=register.pk if register else None
@@ -107,7 +105,8 @@ def show_list(
         "clear_url": address.url(**dict.fromkeys(RiskFilter.base_filters, "")),
         "kept": [(name, value) for name, value in _pairs(address) if name not in _SHOWN_AS_CONTROLS],
         "kept_by_display": [(name, value) for name, value in _pairs(address) if name not in _DISPLAY],
-        "views": SavedView.objects.filter(team=page.scope.team, user=page.scope.user),
+        "views": [(view, url, url == address.url()) for view, url in _saved_views(page)],
+        "all_url": _same_day(page, QueryDict()).url(register=page.scope.register_key),
         "view_form": view_form or SaveViewForm(),
         "current_query": address.query,
         "here_url": address.url(page=request.GET.get("page", "")),
@@ -122,6 +121,20 @@ def show_list(
     return response
 
 
+def _saved_views(page: RiskList) -> Iterator[tuple[SavedView, str]]:
+    """With their addresses."""
+    for view in SavedView.objects.filter(team=page.scope.team, user=page.scope.user):
+        yield view, _same_day(page, QueryDict(view.query)).url()
+
+
+def _same_day(page: RiskList, params: QueryDict) -> Address:
+    """Another list, of the day that is looked at."""
+    query = params.copy()
+    if page.scope.as_of:
+        query[AS_OF] = f"{page.scope.as_of}"
+    return Address(page.address.path, query)
+
+
 _SHOWN_AS_CONTROLS = frozenset({"q", "subcategory", "page", *MENUS, *SWITCHES})
 _DISPLAY = frozenset({"columns", "sort", "density", "per_page", "page"})
 
@@ -130,7 +143,7 @@ def _pairs(address: Address) -> list[tuple[str, str]]:
     return [(name, value) for name, values in address.params.lists() for value in values if value]
 
 
-@team_view
+@dated_view
 @require_safe
 def risk_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     return show_list(request, read_list(request, scope))
@@ -324,10 +337,10 @@ def view_delete(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
 # --- exports
 
 
-@team_view
+@dated_view
 @require_safe
 def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponseBase:  # noqa: A002
-    """Exactly the filtered rows, in their order, with every column."""
+    """Exactly the filtered rows, in their order, with every column; of a past day as they were then."""
     write = EXPORTS.get(format)
     if write is None:
         raise Http404
@@ -340,12 +353,13 @@ def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponse
             % {"count": MAX_ROWS}
         )
     source = scope.register.key if scope.register else scope.team.slug
-    name = f"{source}-{timezone.localdate():%Y-%m-%d}.{format}"
+    name = f"{source}-{'as-of-' if scope.as_of else ''}{scope.today:%Y-%m-%d}.{format}"
     record_export(scope.register or scope.team, name, by=scope.actor)
     sheet = risk_sheet(
         page.table.data.data,
         registers=scope.shown_registers,
         taxonomy=page.options.taxonomy,
-        today=timezone.localdate(),
+        today=scope.today,
+        until=scope.until,
     )
     return write(sheet, name)
