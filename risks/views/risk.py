@@ -29,6 +29,7 @@ from risks.htmx import render_page, requested_partial
 from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
 from risks.queries.activity import describe, known_texts
+from risks.queries.changes import window_start
 from risks.queries.matrix import LoadedMatrix
 from risks.queries.risk import (
     Activity,
@@ -48,7 +49,7 @@ from risks.rules import Move
 from risks.services.intake import log_risk
 from risks.services.mitigation import add_indicator, delete_indicator, update_indicator
 from risks.services.risk import delete_risk, move_risk, update_risk
-from risks.views.access import Scope, get_risk_or_404, team_view
+from risks.views.access import Scope, dated_view, get_risk_or_404, team_view
 from risks.views.attachment import files_in_page
 from risks.views.dialog import render_act
 from risks.views.merge import save_merged
@@ -60,13 +61,13 @@ LAST_REGISTER = "last_register"
 # --- the page
 
 
-@team_view
+@dated_view
 def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
-    """Everything about one risk."""
+    """Everything about one risk, today or at the end of a past day."""
     risk = get_risk_or_404(scope, code)
     matrix = scope.matrix_of(risk.register_id)
     partials = {"risk-page": "risks/risk/_detail.html", "activity": "risks/risk/_activity.html"}
-    activity = read_activity(risk, _page(request))
+    activity = read_activity(risk, _page(request), scope.until)
     context: dict[str, Any] = {"risk": risk, "activity": activity}
     if requested_partial(request, partials) == partials["activity"]:
         load_people((activity.events, "actor"))
@@ -105,23 +106,25 @@ class Step:
 
 
 def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) -> dict[str, Any]:
-    now = timezone.now()
-    assessments = read_assessments(risk)
+    until = scope.until
+    now = until or timezone.now()
+    assessments = read_assessments(risk, until)
     positions = {kind: risk.position(kind) for kind in Kind}
-    mitigations = read_mitigations(risk)
-    indicators = list(risk.indicators.order_by("position", "id"))
-    acceptance = running_acceptance(risk) if risk.state == State.ACCEPTED else None
+    mitigations = read_mitigations(risk, until)
+    indicators = [] if until else list(risk.indicators.order_by("position", "id"))  # they have no history
+    acceptance = running_acceptance(risk, until) if risk.state == State.ACCEPTED else None
     load_people(
         ([risk], "owner"), ([risk], "created_by"), (activity.events, "actor"), (assessments, "assessed_by"),
         (mitigations, "owner"), ([acceptance] if acceptance else [], "approver"),
     )  # fmt: skip
-    movement = net_movement(assessments, now - MOVEMENT)
+    movement = net_movement(assessments, window_start(scope.as_of) if scope.as_of else now - MOVEMENT)
     return {
         "matrix": matrix,
         "standings": [_standing(scope, risk, matrix, kind) for kind in Kind],
         "positions": draw_positions(matrix, positions, {k: str(v) for k, v in KIND_INITIALS.items()}),
         "steps_chart": draw_steps(matrix, assessments, now),
         "history": [_scoring(each, matrix) for each in reversed(assessments)],
+        "scored": any(positions.values()),
         "movement": (movement > 0) - (movement < 0),
         "mitigations": mitigations,
         "indicators": [_watched(scope, risk, each) for each in indicators],
