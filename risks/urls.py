@@ -5,16 +5,19 @@ from django.urls import path, register_converter
 from risks.views import (
     account,
     attachment,
+    invitation,
     library,
     matrix,
     mitigation,
     overview,
+    profile,
     register,
     report,
     risk,
     risk_list,
     scoring,
     security,
+    team,
 )
 
 
@@ -38,17 +41,35 @@ TEAM = "t/<slug:team>/"
 RISKS = TEAM + "risks/"
 RISK = RISKS + "<code:code>/"
 MITIGATIONS = TEAM + "mitigations/"
+SETTINGS = TEAM + "settings/"
+MEMBER = SETTINGS + "members/<int:pk>/"
+INVITATION = SETTINGS + "invitations/<int:pk>/"
 
 urlpatterns = [
     path("", account.home, name="home"),
     path("health/", account.health, name="health"),
     path("setup/", account.setup, name="setup"),
     path("accounts/demo/", account.demo_login, name="demo-login"),
-    path("me/", account.profile, name="profile"),
+    path("me/", profile.profile, name="profile"),
+    path("me/data/", profile.own_data, name="own-data"),
     path("me/preferences/", account.preferences, name="preferences"),
     path("me/security/", security.security, name="security"),
     path("me/security/sessions/", security.sessions, name="sessions"),
     path("me/security/second-factor/", security.second_factor, name="second-factor"),
+    # teams and their people
+    path("teams/new/", team.team_create, name="team-create"),
+    path("invitations/<str:secret>/", invitation.invitation, name="invitation"),
+    path(SETTINGS, team.team_settings, name="team-settings"),
+    path(SETTINGS + "leave/", team.team_leave, name="team-leave"),
+    path(SETTINGS + "members/", team.member_list, name="member-list"),
+    path(MEMBER + "role/", team.member_role, name="member-role"),
+    path(MEMBER + "hand-over/", team.member_hand_over, name="member-hand-over"),
+    path(MEMBER + "deactivate/", team.member_deactivate, name="member-deactivate"),
+    path(MEMBER + "reactivate/", team.member_reactivate, name="member-reactivate"),
+    path(MEMBER + "forget/", profile.member_pseudonymise, name="member-pseudonymise"),
+    path(SETTINGS + "invitations/", invitation.invitation_list, name="invitation-list"),
+    path(INVITATION + "send/", invitation.invitation_send, name="invitation-send"),
+    path(INVITATION + "revoke/", invitation.invitation_revoke, name="invitation-revoke"),
     # overview, matrix, reports, library, registers
     path(TEAM, overview.overview, name="overview"),
     path(TEAM + "matrix/", matrix.matrix, name="matrix"),

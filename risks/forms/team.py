@@ -126,7 +126,7 @@ class JoinForm(Form):
         return data
 
 
-class AddressForm(Form):
+class ForgetForm(Form):
     """A person's address typed out, so that nobody is forgotten by a slip."""
 
     address = forms.CharField(

@@ -211,6 +211,11 @@ class Invitation(models.Model):
         return f"{self.email} · {self.get_role_display()}"
 
     @property
+    def address(self) -> str:
+        """To whom it went, as pages show it."""
+        return person_name("", self.email)
+
+    @property
     def is_answered(self) -> bool:
         return self.accepted_at is not None or self.revoked_at is not None
 

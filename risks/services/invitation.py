@@ -28,7 +28,7 @@ from django.utils.translation import ngettext, override
 
 from risks import rules
 from risks.enums import Role, Verb
-from risks.exceptions import Conflict, Invalid, NotAllowed
+from risks.exceptions import Conflict, Gone, Invalid, NotAllowed
 from risks.models import Invitation, Membership, Team, User
 from risks.rules import Actor
 from risks.services.audit import record
@@ -41,10 +41,6 @@ AT_ONCE = 50
 RESTS = [timedelta(minutes=minutes) for minutes in (1, 5, 30, 240)]
 """How long a mail waits after each failure of the mail server."""
 _BETWEEN = re.compile(r"[\s,;，；、]+")
-
-
-class Gone(Invalid):
-    """The invitation cannot be used any more, or never could; the message says what to do."""
 
 
 def split_addresses(text: str) -> list[str]:
@@ -201,8 +197,8 @@ def mail_invitation(pk: int, failures: int = 0) -> bool:
     try:
         message.send()
     except (OSError, SMTPException):
-        if failures == len(RESTS):
-            raise
+        if failures == len(RESTS):  # without the cause: it may name the address, and is kept with the job
+            raise RuntimeError("the mail server does not take the mail of an invitation") from None
         later = timezone.now() + RESTS[failures]
         mail_invitation.using(run_after=later).enqueue(pk, failures + 1)
         return False

@@ -8,22 +8,23 @@ from allauth.account.internal.flows.login import Login, perform_login
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
-from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import get_language, override
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from risks.enums import Role, Theme
 from risks.exceptions import DomainError
-from risks.forms.account import ProfileForm, SetupForm
+from risks.forms.account import SetupForm
 from risks.htmx import render_page
 from risks.models import Matrix, User
+from risks.queries.people import own_teams
+from risks.rules import can_make_team
 from risks.services.demo import DOMAIN
 from risks.services.team import is_empty_installation, set_preferences, set_up_installation
 
@@ -43,11 +44,11 @@ def home(request: HttpRequest) -> HttpResponse:
     """The overview of the team looked at last; the sign-in page, or the set-up of an empty installation."""
     if not request.user.is_authenticated:
         return redirect("risks:setup" if is_empty_installation() else "account_login")
-    teams = request.user.teams.order_by("slug")
+    teams = own_teams(request.user)
     team = teams.filter(slug=request.session.get(LAST_TEAM)).first() or teams.first()
     if team:
         return redirect("risks:overview", team.slug)
-    return render_page(request, "risks/team/none.html")
+    return render_page(request, "risks/team/none.html", {"may_make_team": can_make_team(request.user)})
 
 
 @require_safe
@@ -98,19 +99,6 @@ def demo_login(request: HttpRequest) -> HttpResponse:
     chosen = {"theme": theme} if theme in Theme.values else {}
     set_preferences(user, language=get_language() or "", **chosen)  # as on the page the click was on
     return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))
-
-
-@login_required
-def profile(request: HttpRequest) -> HttpResponse:
-    user: User = request.user  # type: ignore[assignment]
-    initial = {"name": user.name, "language": user.language, "theme": user.theme}
-    form = ProfileForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        set_preferences(user, **form.cleaned_data)
-        with override(user.language or None):
-            messages.success(request, _("Saved."))
-        return redirect("risks:profile")
-    return render_page(request, "risks/team/profile.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_POST
