@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from risks import formatting, rules
+from risks import formatting, markdown, rules
 from risks.enums import MitigationKind
 from risks.models import Mitigation
 
@@ -61,6 +61,12 @@ def why_not(check: str, *args: Any) -> str:
     """The reason a rule refuses, empty if it allows: `{% why_not "edit_risk" scope.actor risk as why %}`."""
     rule: Callable[..., None] = getattr(rules, f"check_can_{check}")
     return rules.reason_against(rule, *args)
+
+
+@register.simple_tag(takes_context=True)
+def link_codes(context: Any, text: str) -> SafeString:
+    """A text of a risk in which the codes of `named_risks` are links."""
+    return markdown.link_codes(text, context.get("named_risks", {}))
 
 
 @register.filter

@@ -27,6 +27,7 @@ from risks.models import Membership, Mitigation, Register, Risk, Team, User
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.queries.as_of import first_day, registers_at, risk_at, risks_at
+from risks.queries.discussion import with_following
 from risks.queries.matrix import LoadedMatrix, load_matrix
 from risks.queries.movement import day_end
 from risks.queries.notice import unread_count
@@ -246,11 +247,16 @@ def _not_yet(name: str, first: date | None) -> str:
     ) % {"name": name, "day": written_day(first)}
 
 
-def get_risk_or_404(scope: Scope, code: str) -> Risk:
-    """The team's risk with this code, with its category and template joined."""
+def get_risk_or_404(scope: Scope, code: str, *, following: bool = False) -> Risk:
+    """The team's risk with this code, with its category and template joined.
+
+    `following`: with what `with_following` adds, which is of the present only.
+    """
     if scope.until:
         return _past_risk(scope, scope.until, code.upper())
     risks = Risk.objects.select_related("category", "subcategory", "template")
+    if following:
+        risks = with_following(risks, scope.user)
     risk = get_object_or_404(risks, team=scope.team, code=code.upper())
     risk.register = scope.register_of(risk.register_id)
     return risk

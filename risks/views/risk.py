@@ -30,6 +30,7 @@ from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
 from risks.queries.activity import describe, known_texts
 from risks.queries.changes import window_start
+from risks.queries.discussion import Discussion, Links, read_discussion, read_links
 from risks.queries.matrix import LoadedMatrix
 from risks.queries.risk import (
     Activity,
@@ -52,6 +53,7 @@ from risks.services.risk import delete_risk, move_risk, update_risk
 from risks.views.access import Scope, dated_view, get_risk_or_404, team_view
 from risks.views.attachment import files_in_page
 from risks.views.dialog import render_act
+from risks.views.discussion import codes_in_statement, show_discussion, show_following
 from risks.views.merge import save_merged
 
 MOVEMENT = timedelta(days=30)
@@ -64,7 +66,7 @@ LAST_REGISTER = "last_register"
 @dated_view
 def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
     """Everything about one risk, today or at the end of a past day."""
-    risk = get_risk_or_404(scope, code)
+    risk = get_risk_or_404(scope, code, following=True)
     matrix = scope.matrix_of(risk.register_id)
     partials = {"risk-page": "risks/risk/_detail.html", "activity": "risks/risk/_activity.html"}
     activity = read_activity(risk, _page(request), scope.until)
@@ -113,9 +115,12 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
     mitigations = read_mitigations(risk, until)
     indicators = [] if until else list(risk.indicators.order_by("position", "id"))  # they have no history
     acceptance = running_acceptance(risk, until) if risk.state == State.ACCEPTED else None
-    load_people(
+    talk = Discussion() if until else read_discussion(risk)
+    links = Links() if until else read_links(risk, talk.comments)
+    people = load_people(
         ([risk], "owner"), ([risk], "created_by"), (activity.events, "actor"), (assessments, "assessed_by"),
         (mitigations, "owner"), ([acceptance] if acceptance else [], "approver"),
+        (talk.comments, "author"), also=talk.mentioned,
     )  # fmt: skip
     movement = net_movement(assessments, window_start(scope.as_of) if scope.as_of else now - MOVEMENT)
     return {
@@ -135,6 +140,9 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
         "strategy": Strategy(risk.strategy).label if risk.strategy else "",
         "loss": loss(risk.expected_loss, risk.register.budget_amount, risk.register.currency),
         "why_not_edit": rules.reason_against(rules.check_can_edit_risk, scope.actor, risk),
+        "named_risks": codes_in_statement(scope, risk),
+        "following": None if until else show_following(scope, risk),
+        **show_discussion(scope, risk, talk, links, people),
         **files_in_page(scope, risk),
     }
 
