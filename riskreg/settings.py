@@ -106,6 +106,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "risks.views.access.frame",
+                "risks.views.security.ways_in",
             ],
             "builtins": [
                 "django.templatetags.i18n",

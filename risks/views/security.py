@@ -50,6 +50,11 @@ _SYSTEMS = (
 )  # fmt: skip
 
 
+def ways_in(request: HttpRequest) -> dict[str, Any]:
+    """What pages of signing in have to know of the installation."""
+    return {"mail_works": settings.MAIL_WORKS, "open_signup": settings.OPEN_SIGNUP}
+
+
 @require_safe
 @login_required
 @never_cache
