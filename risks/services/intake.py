@@ -32,7 +32,9 @@ def log_risk(
     """
     risk = create_risk(register, values, by=by, positions=positions, reason=reason)
     for mitigation in mitigations:
-        add_mitigation(risk, {"owner": risk.owner, **mitigation}, by=by)
+        values = {"owner": risk.owner, **mitigation}
+        # Who is told of the risk need not be told of each mitigation that comes with it.
+        add_mitigation(risk, values, by=by, announce=values["owner"] != risk.owner)
     for position, indicator in enumerate(indicators, start=1):
         add_indicator(Indicator(risk=risk, position=position, **indicator), by=by)
     return risk

@@ -16,6 +16,7 @@ from risks.models import Indicator, Mitigation, Risk
 from risks.rules import Actor
 from risks.services.attachment import drop_files
 from risks.services.audit import changes_between, record, values_of
+from risks.services.follow import tell_of_mitigation
 from risks.services.history import delete_tracked, save_tracked
 from risks.services.merge import hold
 
@@ -33,8 +34,12 @@ def add_mitigation(
     by: Actor,
     at: datetime | None = None,
     done_date: date | None = None,
+    announce: bool = True,
 ) -> Mitigation:
-    """Attach a mitigation. Raises NotAllowed, or ValidationError with the fields at fault."""
+    """Attach a mitigation, and tell its owner unless `announce` is off.
+
+    Raises NotAllowed, or ValidationError with the fields at fault.
+    """
     with hold(risk) as now:  # not closed while this goes on
         rules.check_can_add_mitigation(by, now)
         at = at or timezone.now()
@@ -45,6 +50,8 @@ def add_mitigation(
         _settle(mitigation, done_date or timezone.localdate(at))
         save_tracked(mitigation, by=by, at=at)
         record(Verb.CREATED, mitigation, by=by, risk=risk, at=at)
+        if announce:
+            tell_of_mitigation(mitigation, by=by, at=at)
     return mitigation
 
 
@@ -72,6 +79,8 @@ def update_mitigation(
             current.version += 1
             save_tracked(current, by=by, at=current.updated_at)
             record(Verb.CHANGED, current, by=by, risk=current.risk, changes=changes)
+            if "owner" in changes:
+                tell_of_mitigation(current, by=by, at=current.updated_at)
     return current
 
 
