@@ -21,6 +21,7 @@ from risks.rules import MOVES_BY_NAME
 from risks.services.assessment import assess_risk
 from risks.services.mitigation import add_indicator
 from risks.services.risk import move_risk, update_risk
+from tests.browser import form_of
 from tests.cast import Cast
 from tests.rows import create
 
@@ -202,11 +203,11 @@ def test_activity_reads_reasons_and_names_in_the_readers_language(
     for kind, chinese in (("inherent", "固有变差"), ("residual", "剩余变差")):
         assess_risk(risk, kind, 5, 5, by=by, reason=Text(f"Worse {kind}", chinese), at=at)
     move_risk(risk, MOVES_BY_NAME["treat"], by=by, reason=Text("Begun", "开始"), at=at)
-    move_risk(risk, MOVES_BY_NAME["close"], by=by, reason=Text("English alone"))
     make_mitigation(risk, title_en="Audit", title_zh="审核")
     add_indicator(Indicator(risk=risk, name_en="Rate", name_zh="比率", amber=1, red=2), by=by)
     renamed = make_mitigation(risk, title_en="Old", title_zh="旧")
-    Mitigation.objects.filter(pk=renamed.pk).update(title_en="New", title_zh="新")
+    change(Mitigation.objects.filter(pk=renamed.pk), title_en="New", title_zh="新")
+    move_risk(risk, MOVES_BY_NAME["close"], by=by, reason=Text("English alone"))
     client = cast.client_for(cast.reader)
     client.cookies[settings.LANGUAGE_COOKIE_NAME] = "zh-hans"
     page = client.get(PAGE)
@@ -636,14 +637,7 @@ def test_templates_without_a_title_are_the_first_of_each_category(db: None) -> N
 
 def _edited(client: Client, **changes: object) -> dict[str, object]:
     """What a browser sends from the edit page with some fields changed."""
-    form = client.get(PAGE + "edit/").context["form"]
-    data: dict[str, object] = {}
-    for bound in form:
-        value = bound.field.prepare_value(bound.value())
-        data[bound.html_name] = "" if value is None else value
-        if bound.field.show_hidden_initial:
-            data[bound.html_initial_name] = data[bound.html_name]
-    return data | changes
+    return form_of(client, PAGE + "edit/", **changes)
 
 
 @pytest.mark.parametrize(("who", "status"), WHO_MAY_EDIT)
@@ -688,7 +682,7 @@ def test_edit_without_a_change_leaves_the_version(
     [
         ({"title_en": "", "title_zh": ""}, "title_en"),
         ({"cause_en": "x" * 10_001}, "cause_en"),
-        ({"version": "later"}, "version"),
+        ({"seen": "later"}, "__all__"),
         ({"impact_low": "1"}, "impact_low"),
         ({"event_en": "a\x00b"}, "event_en"),
     ],
@@ -702,47 +696,6 @@ def test_edit_with_bad_input_says_so_at_the_field(
     assert list(page.context["form"].errors) == [field]
     assert page.context["form"]["consequence_en"].value() == "Typed"
     assert Risk.objects.get(pk=risk.pk).version == risk.version
-
-
-def test_edit_after_somebody_else_shows_both_versions(cast: Cast, risk: Risk) -> None:
-    client = cast.client_for(cast.owner)
-    data = _edited(client, title_en="My title", event_en="My event")
-    theirs = {"title_en": "Their title", "strategy": "avoid"}
-    update_risk(risk, theirs, by=cast.actor(cast.manager))
-    page = client.post(PAGE + "edit/", data)
-    assert page.status_code == 409
-    clashes = {each.name: each for each in page.context["clashes"]}
-    assert {name: (each.mine, each.theirs, each.keep_mine) for name, each in clashes.items()} == {
-        "title_en": ("My title", "Their title", True),
-        "event_en": ("My event", "", True),
-        "strategy": ("None yet", "Avoid", False),
-    }
-    assert Risk.objects.get(pk=risk.pk).title_en == "Their title"
-
-
-def test_edit_after_choosing_between_versions_saves_the_choice(cast: Cast, risk: Risk) -> None:
-    client = cast.client_for(cast.owner)
-    data = _edited(client, title_en="My title", event_en="My event")
-    update_risk(risk, {"title_en": "Their title", "strategy": "avoid"}, by=cast.actor(cast.manager))
-    page = client.post(PAGE + "edit/", data)
-    kept = dict(page.context["kept"])
-    choice = {"choose_title_en": "theirs", "choose_event_en": "mine", "choose_strategy": "theirs"}
-    assert client.post(PAGE + "edit/", kept | choice).headers["Location"] == PAGE
-    saved = Risk.objects.get(pk=risk.pk)
-    assert (saved.title_en, saved.event_en, saved.strategy) == ("Their title", "My event", "avoid")
-
-
-def test_edit_in_conflict_twice_asks_again(cast: Cast, risk: Risk) -> None:
-    client = cast.client_for(cast.owner)
-    data = _edited(client, event_en="My event")
-    update_risk(risk, {"event_en": "Their event"}, by=cast.actor(cast.manager))
-    kept = dict(client.post(PAGE + "edit/", data).context["kept"])
-    update_risk(risk, {"cause_en": "Their cause"}, by=cast.actor(cast.manager))
-    page = client.post(PAGE + "edit/", kept | {"choose_event_en": "mine"})
-    assert page.status_code == 409
-    assert [(each.name, each.keep_mine) for each in page.context["clashes"]] == [
-        ("cause_en", False), ("event_en", True),
-    ]  # fmt: skip
 
 
 # --- moves
@@ -879,7 +832,8 @@ def test_indicator_is_added_and_the_page_told(cast: Cast, risk: Risk, htmx_heade
 
 
 def test_indicator_is_changed(cast: Cast, indicator: Indicator) -> None:
-    answer = cast.client_for(cast.owner).post(f"{PAGE}indicators/{indicator.pk}/", INDICATOR)
+    client, url = cast.client_for(cast.owner), f"{PAGE}indicators/{indicator.pk}/"
+    answer = client.post(url, form_of(client, url, **INDICATOR))
     assert answer.headers["Location"] == PAGE
     assert Indicator.objects.get(pk=indicator.pk).name_en == "Drop-outs"
 

@@ -92,13 +92,16 @@ def read_mitigations(risk: Risk, until: datetime | None = None) -> list[Mitigati
     return mitigations
 
 
-def load_people(*named: tuple[Iterable[Model], str], also: Iterable[int] = ()) -> dict[int, User]:
+def load_people(
+    *named: tuple[Iterable[Model], str], also: Iterable[int] = (), team_id: int | None = None
+) -> dict[int, User]:
     """Fetch whom the rows name by a field, for all of them in one query: a join in each would cost more.
 
     Returns them by id, with those of the ids `also`.
     """
     pairs = [(row, name) for rows, name in named for row in rows]
-    people = people_by_id({pk for row, name in pairs if (pk := getattr(row, f"{name}_id"))}.union(also))
+    named_ids = {pk for row, name in pairs if (pk := getattr(row, f"{name}_id"))}
+    people = people_by_id(named_ids.union(also), team_id)
     for row, name in pairs:
         setattr(row, name, people.get(getattr(row, f"{name}_id")))
     return people

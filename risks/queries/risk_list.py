@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 from risks.enums import Kind
-from risks.models import Assessment, Category, Mitigation, Risk, Team, User
+from risks.models import Assessment, Category, Membership, Mitigation, Risk, Team, User
 from risks.models.risk import RiskQuerySet
 from risks.queries.as_of import mitigations_at, with_net_movement
 
@@ -42,9 +42,15 @@ def load_options(team: Team) -> Options:
     return Options({user.pk: user for user in people}, {category.pk: category for category in taxonomy})
 
 
-def people_by_id(ids: Collection[int]) -> dict[int, User]:
-    """People who may have left the team; no query if none is asked for."""
-    return User.objects.only("name", "email").in_bulk(ids) if ids else {}
+def people_by_id(ids: Collection[int], team_id: int | None = None) -> dict[int, User]:
+    """People who may have left the team (then `has_left` says so); no query if none is asked for."""
+    if not ids:
+        return {}
+    people = User.objects.only("name", "email")
+    if team_id:
+        gone = Membership.objects.filter(team=team_id, user=OuterRef("pk"), is_active=False)
+        people = people.annotate(has_left=Exists(gone))
+    return people.in_bulk(ids)
 
 
 def net_movements(

@@ -28,7 +28,7 @@ from risks.forms.scoring import KIND_INITIALS
 from risks.htmx import render_page, requested_partial
 from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
-from risks.queries.activity import describe, known_texts
+from risks.queries.activity import known_texts, people_in
 from risks.queries.changes import window_start
 from risks.queries.discussion import Discussion, Links, read_discussion, read_links
 from risks.queries.matrix import LoadedMatrix
@@ -51,6 +51,7 @@ from risks.services.intake import log_risk
 from risks.services.mitigation import add_indicator, delete_indicator, update_indicator
 from risks.services.risk import delete_risk, move_risk, update_risk
 from risks.views.access import Scope, dated_view, get_risk_or_404, team_view
+from risks.views.activity import describe_risk
 from risks.views.attachment import files_in_page
 from risks.views.dialog import render_act
 from risks.views.discussion import codes_in_statement, show_discussion, show_following
@@ -71,11 +72,9 @@ def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
     partials = {"risk-page": "risks/risk/_detail.html", "activity": "risks/risk/_activity.html"}
     activity = read_activity(risk, _page(request), scope.until)
     context: dict[str, Any] = {"risk": risk, "activity": activity}
-    if requested_partial(request, partials) == partials["activity"]:
-        load_people((activity.events, "actor"))
-    else:
+    if requested_partial(request, partials) != partials["activity"]:
         context |= _detail(scope, risk, matrix, activity)
-    context["lines"] = describe(activity.events, matrix, context.get("texts"))
+    context["lines"] = describe_risk(scope, risk, activity.events, context)
     return render_page(request, "risks/risk/detail.html", context, partials=partials)
 
 
@@ -118,9 +117,9 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
     talk = Discussion() if until else read_discussion(risk)
     links = Links() if until else read_links(risk, talk.comments)
     people = load_people(
-        ([risk], "owner"), ([risk], "created_by"), (activity.events, "actor"), (assessments, "assessed_by"),
+        ([risk], "owner"), ([risk], "created_by"), (assessments, "assessed_by"),
         (mitigations, "owner"), ([acceptance] if acceptance else [], "approver"),
-        (talk.comments, "author"), also=talk.mentioned,
+        (talk.comments, "author"), also={*talk.mentioned, *people_in(activity.events)}, team_id=scope.team.pk,
     )  # fmt: skip
     movement = net_movement(assessments, window_start(scope.as_of) if scope.as_of else now - MOVEMENT)
     return {
@@ -134,6 +133,8 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
         "mitigations": mitigations,
         "indicators": [_watched(scope, risk, each) for each in indicators],
         "texts": known_texts(assessments, mitigations, indicators),
+        "known_people": people,
+        "indicator_rows": indicators,
         "acceptance": acceptance,
         "moves": [_step(scope, risk, move) for move in rules.moves_from(risk.state)],
         "state": State(risk.state).label,
