@@ -13,3 +13,4 @@ class RisksConfig(AppConfig):
         # Models must be there; these register system checks and what listens to allauth.
         from risks import accounts  # noqa: F401
         from risks.reports import pdf  # noqa: F401
+        from risks.services import links  # noqa: F401
