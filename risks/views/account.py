@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.internal.flows.login import Login, perform_login
+from allauth.account.internal.flows.login import Login, perform_login, record_authentication
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -78,9 +78,10 @@ def setup(request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         else:
-            login(request, membership.user, "risks.accounts.Backend")
             messages.success(request, _("Welcome. Log your first risk: a title is enough."))
-            return redirect("risks:overview", membership.team.slug)
+            record_authentication(request, membership.user, "setup")
+            overview = reverse("risks:overview", args=[membership.team.slug])
+            return perform_login(request, Login(user=membership.user, redirect_url=overview))
     return render_page(request, "risks/team/setup.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -98,6 +99,7 @@ def demo_login(request: HttpRequest) -> HttpResponse:
     theme = request.COOKIES.get(COOKIES["theme"], "")
     chosen = {"theme": theme} if theme in Theme.values else {}
     set_preferences(user, language=get_language() or "", **chosen)  # as on the page the click was on
+    record_authentication(request, user, "demo")
     return perform_login(request, Login(user=user, redirect_url=_safe_next(request)))
 
 
