@@ -360,11 +360,12 @@ def test_bulk_update_subcategory_of_another_category_is_refused(cast, make_risk)
         )
 
 
-def test_bulk_update_ignores_risks_of_other_teams(cast, make_risk):
+def test_bulk_update_with_a_risk_of_another_team_changes_none(cast, make_risk):
     ids = [make_risk().pk, cast.other_risk.pk]
 
-    assert bulk_update_risks(ids, {"owner": cast.owner}, by=cast.actor(cast.manager)) == 1
-    assert Risk.objects.get(pk=cast.other_risk.pk).owner is None
+    with pytest.raises(Invalid, match="not in this team"):
+        bulk_update_risks(ids, {"owner": cast.owner}, by=cast.actor(cast.manager))
+    assert not Risk.objects.exclude(owner=None).exists()
 
 
 def test_bulk_update_by_contributor_is_refused(cast, make_risk):

@@ -525,8 +525,11 @@ def change(cast):
 
     def post(risks, query="", user=None, htmx=False, **data):
         headers = {"HX-Request": "true", "HX-Target": "risk-bulk"} if htmx else {}
-        data = {"risk": [risk.pk for risk in risks], "step": "save", **data}
-        return cast.client_for(user or cast.manager).post(BULK + query, data, headers=headers)
+        client, ticked = cast.client_for(user or cast.manager), {"risk": [risk.pk for risk in risks]}
+        asked = client.post(BULK + query, ticked)
+        if data.get("step") != "":
+            data["seen"] = asked.context["seen"] if asked.status_code == 200 else ""
+        return client.post(BULK + query, {"step": "save", **ticked, **data}, headers=headers)
 
     return post
 

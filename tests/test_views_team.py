@@ -10,6 +10,7 @@ from risks.enums import Verb
 from risks.exceptions import Conflict, Invalid, NotAllowed
 from risks.middleware import DomainErrorMiddleware
 from risks.models import AuditEvent, Matrix, Register, Template
+from tests.browser import form_of
 from tests.cast import Cast
 
 PAGES = ["", "risks/", "matrix/", "mitigations/", "reports/", "library/", "registers/", "risks/new/"]
@@ -113,13 +114,15 @@ def test_register_is_made_and_changed_by_administrators_only(
 
 def test_register_keeps_its_matrix_once_scored(cast: Cast, register: Register, make_risk) -> None:  # type: ignore[no-untyped-def]
     make_risk(residual=(2, 2))
-    page = cast.client_for(cast.administrator).post("/t/acme/registers/VOICE/edit/", _values())
+    client, url = cast.client_for(cast.administrator), "/t/acme/registers/VOICE/edit/"
+    page = client.post(url, form_of(client, url, **_values()))
     assert page.status_code == 422
     assert "so it cannot be exchanged" in page.text
 
 
 def test_register_is_changed(cast: Cast, register: Register) -> None:
-    cast.client_for(cast.administrator).post("/t/acme/registers/VOICE/edit/", _values(name_zh="翻译"))
+    client, url = cast.client_for(cast.administrator), "/t/acme/registers/VOICE/edit/"
+    client.post(url, form_of(client, url, **_values(name_zh="翻译")))
     register.refresh_from_db()
     assert (register.key, register.name_zh, register.matrix.key) == ("VOICE", "翻译", "product-3x3")
 

@@ -93,6 +93,8 @@ class MergeForm(StyledMixin, forms.ModelForm):
 
     together: ClassVar[tuple[Part, ...]] = ()
     sources: ClassVar[Mapping[str, str]] = {}
+    known = True
+    """Whether it can be told what the person saw."""
     merged: Merged | None = None
     now: MergeForm
     """The unbound form of the row as it was when this one was merged."""

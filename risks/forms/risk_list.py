@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from django import forms
+from django.core import signing
 from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from risks.forms.renderer import Form
-from risks.models import Category, Risk, User
+from risks.models import Category, Risk, Team, User
 from risks.models.translated import Text
 from risks.queries.risk_list import Options
 from risks.rules import MOVES, Move
@@ -225,6 +226,20 @@ class BulkForm(Form):
         if chosen.parent_id is None:
             return {"category": chosen, "subcategory": None}
         return {"category": self.options.taxonomy[chosen.parent_id], "subcategory": chosen}
+
+
+def seal_versions(team: Team, versions: Mapping[int, int]) -> str:
+    """The versions of risks that a page shows, by id, as a mark that only we can have made."""
+    return signing.dumps(versions, salt=f"versions {team.pk}", compress=True)
+
+
+def unseal_versions(team: Team, token: str) -> dict[int, int] | None:
+    """None if it cannot be told what was seen."""
+    try:
+        versions = signing.loads(token, salt=f"versions {team.pk}")
+    except (signing.BadSignature, ValueError):
+        return None
+    return {int(pk): version for pk, version in versions.items()}
 
 
 class SaveViewForm(Form):

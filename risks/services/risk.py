@@ -268,11 +268,12 @@ def delete_risk(risk: Risk, *, by: Actor) -> None:
 @transaction.atomic
 def bulk_update_risks(
     risk_ids: Sequence[int], values: Mapping[str, Any], *, by: Actor, move: Move | None = None,
-    reason: Text | None = None,
+    reason: Text | None = None, seen: Mapping[int, int] | None = None,
 ) -> int:  # fmt: skip
     """Change owner, category or next review, or make one move, of many risks; all of them or none.
 
-    Returns how many. Raises Invalid, naming the codes, if the change is not possible for each of them.
+    Returns how many. Raises Invalid, naming the codes, if the change is not possible for each of them, and
+    Conflict if one of them is not in the version `seen`, by id.
     """
     rules.check_can_bulk_edit(by)
     unknown = set(values) - {"owner", "category", "subcategory", "next_review_date"}
@@ -284,6 +285,7 @@ def bulk_update_risks(
         .select_related("owner", "category", "subcategory")
         .order_by("pk")
     )
+    _check_all_there(risks, risk_ids, seen)
     _check_all_can(risks, by, move)
     if values:
         _write_values(risks, values, by)
@@ -291,6 +293,26 @@ def bulk_update_risks(
         _check_demands_of_many(move, reason)
         _enter_state(risks, move.to_state, by, reason or Text(), timezone.now())
     return len(risks)
+
+
+def _check_all_there(risks: Sequence[Risk], ids: Sequence[int], seen: Mapping[int, int] | None) -> None:
+    if len(risks) < len(set(ids)):
+        raise Invalid(_("Nothing was changed: some of the risks ticked are not in this team, or are gone."))
+    codes = [risk.code for risk in risks if seen is not None and seen.get(risk.pk) != risk.version]
+    if codes:
+        raise Conflict(
+            ngettext(
+                "Nothing was changed: somebody else has changed %(codes)s meanwhile. Look, then save again.",
+                "Nothing was changed: somebody else has changed %(count)d of these risks meanwhile "
+                "(%(codes)s). Look, then save again.",
+                len(codes),
+            )
+            % {"codes": _shortened(codes), "count": len(codes)}
+        )
+
+
+def _shortened(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
 
 
 def _check_demands_of_many(move: Move, reason: Text | None) -> None:
@@ -308,14 +330,13 @@ def _check_all_can(risks: Iterable[Risk], by: Actor, move: Move | None) -> None:
 
     codes = [risk.code for risk in risks if refused(risk)]
     if codes:
-        shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
         raise Invalid(
             ngettext(
                 "Nothing was changed: %(codes)s is in a state that does not allow it.",
                 "Nothing was changed: %(count)d risks are in a state that does not allow it (%(codes)s).",
                 len(codes),
             )
-            % {"codes": shown, "count": len(codes)}
+            % {"codes": _shortened(codes), "count": len(codes)}
         )
 
 

@@ -33,10 +33,10 @@ def save_merged(
         merged = shown.merge(request.POST)
         form = form_of(now, shown.data_after(merged, request.POST))
         form.merged, form.now = merged, shown
-        known = bool(shown.unseal(request.POST.get(SEEN, "")))
+        form.known = bool(shown.unseal(request.POST.get(SEEN, "")))
         if merged.asked:
-            return 409 if known else 422, form
-        if not known:
+            return 409 if form.known else 422, form
+        if not form.known:
             form.add_error(None, UNSEEN)
         status = _save(form, save)
     if status == 200:

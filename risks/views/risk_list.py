@@ -25,6 +25,7 @@ from risks.exchange.csv import csv_response
 from risks.exchange.rows import risk_sheet
 from risks.exchange.xlsx import MAX_ROWS, xlsx_response
 from risks.filters import RiskFilter
+from risks.forms.merge import UNSEEN
 from risks.forms.risk_list import (
     FIELD_FORMS,
     BulkForm,
@@ -34,6 +35,8 @@ from risks.forms.risk_list import (
     SaveViewForm,
     Selection,
     StateForm,
+    seal_versions,
+    unseal_versions,
 )
 from risks.htmx import render_page
 from risks.models import Risk, SavedView
@@ -212,7 +215,9 @@ def _save_field(
         if not form.is_valid():
             return 422, risk, form
         if isinstance(form, StateForm):
-            saved = move_risk(risk, form.chosen_move, by=scope.actor, reason=form.reason_text)
+            saved = move_risk(
+                risk, form.chosen_move, by=scope.actor, reason=form.reason_text, seen_version=seen
+            )
         else:
             assert isinstance(form, OwnerForm | ReviewForm)  # noqa: S101
             saved = update_risk(risk, form.changes, by=scope.actor, seen_version=seen)
@@ -265,14 +270,20 @@ def risk_bulk(request: HttpRequest, scope: Scope) -> HttpResponse:
     form = BulkForm(request.POST if saving else None, options=page.options)
     if selection.problem:
         return _bulk_refused(request, page, selection)
+    seen = unseal_versions(scope.team, request.POST.get("seen", ""))
+    status = 422 if saving else 200
     if saving and form.is_valid():
         ids = list(page.filter.qs.values_list("pk", flat=True)) if selection.everything else selection.ids
         try:
+            if seen is None:
+                raise Invalid(UNSEEN)
             count = bulk_update_risks(
-                ids, form.changes, by=scope.actor, move=form.chosen_move, reason=form.reason_text
+                ids, form.changes, by=scope.actor, move=form.chosen_move, reason=form.reason_text, seen=seen
             )
-        except Invalid as error:
+        except (Invalid, Conflict) as error:
             form.add_error(error.field if error.field in form.fields else None, str(error.message))
+            if isinstance(error, Conflict):
+                status, seen = 409, None
         else:
             return _bulk_done(request, page, count)
     codes = Risk.objects.filter(team=scope.team, pk__in=selection.ids[:10]).values_list("code", flat=True)
@@ -283,11 +294,20 @@ def risk_bulk(request: HttpRequest, scope: Scope) -> HttpResponse:
         "more": max(0, len(selection.ids) - 10),
         "page": page,
         "action": f"{request.path}?{page.address.query}",
+        "seen": seal_versions(scope.team, seen or _versions(scope, page, selection)),
     }
     return render_page(
         request, "risks/risk/bulk.html", context,
-        partials={"risk-bulk": "risks/risk/_bulk.html"}, status=422 if form.errors else 200,
+        partials={"risk-bulk": "risks/risk/_bulk.html"}, status=status,
     )  # fmt: skip
+
+
+def _versions(scope: Scope, page: RiskList, selection: Selection) -> dict[int, int]:
+    """Of all risks that may be changed at once from here."""
+    versions = dict(Risk.objects.filter(team=scope.team, pk__in=selection.ids).values_list("pk", "version"))
+    if selection.everything or selection.may_be_everything:
+        versions |= dict(page.filter.qs.order_by().values_list("pk", "version"))
+    return versions
 
 
 def _bulk_refused(request: HttpRequest, page: RiskList, selection: Selection) -> HttpResponse:
