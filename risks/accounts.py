@@ -24,6 +24,7 @@ from django.core import checks
 from django.db import transaction
 from django.dispatch import receiver
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language, gettext_lazy, override
 from django.utils.translation import gettext as _
@@ -122,7 +123,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """In the language of who gets it. If the server takes no mail, the act is done all the same."""
         reader = context.get("user") or User.objects.filter(email=email.lower()).first()
-        details = {"host": self.request.get_host(), "reader": reader}
+        reset_url = self.request.build_absolute_uri(reverse("account_reset_password"))
+        details = {"host": self.request.get_host(), "reset_url": reset_url}
         try:
             with override(getattr(reader, "language", "") or get_language()):
                 super().send_mail(template_prefix, email, details | context)
