@@ -32,6 +32,7 @@ from risks.queries.matrix import LoadedMatrix, load_matrix
 from risks.queries.movement import day_end
 from risks.queries.notice import unread_count
 from risks.rules import Actor
+from risks.views.security import demand_second_factor
 
 AS_OF = "as_of"
 """The parameter that asks for the register as it stood at the end of a past day."""
@@ -131,6 +132,7 @@ def open_scope(request: HttpRequest, slug: str) -> Scope:
     membership = next((m for m in memberships if m.team.slug == slug), None)
     if membership is None:
         raise Http404
+    demand_second_factor(request, membership.team)
     membership.user = user
     every = list(Register.objects.filter(team=membership.team).select_related("matrix"))
     for register in every:
