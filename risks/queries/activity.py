@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from risks import formatting
-from risks.enums import Axis, Frequency, Kind, Level, MitigationState, Origin, State, Verb
+from risks.enums import Axis, Frequency, Kind, Level, MitigationState, Origin, Secured, State, Verb
 from risks.models import Assessment, AuditEvent, Indicator, Mitigation, StateChange, User
 from risks.models.translated import Text
 from risks.queries.matrix import LoadedMatrix
@@ -485,6 +485,8 @@ def _choices(kind: str, name: str) -> Mapping[Any, Any]:
         return dict(State.choices if kind == "risk" else MitigationState.choices)
     if name == "frequency_kind":
         return dict(Frequency.choices)
+    if (kind, name) == ("user", "step"):
+        return dict(Secured.choices)
     column = _field(kind, name)
     return dict(column.flatchoices) if column is not None else {}
 
