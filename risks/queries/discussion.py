@@ -13,6 +13,7 @@ from django.db.models.functions import Coalesce
 from risks.enums import MANAGERS
 from risks.markdown import people_in
 from risks.models import Comment, Follow, Membership, Risk, RiskLink, Team, User
+from risks.models.team import MembershipQuerySet
 from risks.models.translated import Text
 
 COMMENTS_SHOWN = 50
@@ -98,6 +99,17 @@ def titles_of(team_id: int, codes: Iterable[str]) -> dict[str, Text]:
 # --- who can be mentioned
 
 
+def _members(team: Any) -> MembershipQuerySet:
+    """Memberships of those who can read what they are told of."""
+    return Membership.objects.active().filter(team=team, user__is_active=True)
+
+
+def mentioned_members(comment: Comment) -> list[User]:
+    """Whom the comment mentions, without those who have left. One query, none if nobody."""
+    members = _members(comment.team_id).filter(user__in=people_in(comment.body)).select_related("user")
+    return [member.user for member in members]
+
+
 @dataclass(frozen=True)
 class Handles:
     """What stands for a person after an @: the name, with the address where several have the same name.
@@ -115,7 +127,7 @@ class Handles:
 
 def read_handles(team_id: int, also: Iterable[int] = ()) -> Handles:
     """Of the active members, and of others who are in a text already. One query."""
-    members = Membership.objects.active().filter(team=team_id).values("user")
+    members = _members(team_id).values("user")
     people = list(User.objects.filter(Q(pk__in=members) | Q(pk__in=list(also))).only("name", "email"))
     often = Counter(str(person).lower() for person in people)
     ids: dict[str, int] = {}
@@ -171,7 +183,7 @@ def audience(
     if not risks:
         return []
     before = owned_before or {}
-    members = Membership.objects.active().filter(team=risks[0].team_id).select_related("user")
+    members = _members(risks[0].team_id).select_related("user")
     choices: dict[tuple[int, int], bool | None] = {}
     if len(risks) == 1:
         [risk] = risks
@@ -194,7 +206,7 @@ def audience(
 
 def with_following(risks: QuerySet[Risk], user: User) -> QuerySet[Risk]:
     """Annotates `follow_choice` of the user, and `follower_count`: parts of the risks' own query."""
-    members = Membership.objects.active().filter(team=OuterRef("team"))
+    members = _members(OuterRef("team"))
     members = members.annotate(choice=_choice(OuterRef("user"), OuterRef(OuterRef("pk"))))
     counted = members.filter(_following(OuterRef("owner"))).order_by().values("team")
     count = Subquery(counted.annotate(number=Count("pk")).values("number"), output_field=IntegerField())

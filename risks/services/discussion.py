@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -17,9 +17,9 @@ from risks import rules
 from risks.enums import NoticeKind, Verb
 from risks.exceptions import Conflict, Invalid
 from risks.markdown import codes_in, name_people, people_in, render, resolve_names
-from risks.models import Comment, CommentVersion, Membership, Notice, Risk, RiskLink, User
+from risks.models import Comment, CommentVersion, Notice, Risk, RiskLink
 from risks.models.discussion import COMMENT_MAX_LENGTH
-from risks.queries.discussion import Handles, followers_of, read_handles
+from risks.queries.discussion import Handles, followers_of, mentioned_members, read_handles
 from risks.rules import Actor
 from risks.services.attachment import drop_files
 from risks.services.audit import record
@@ -57,7 +57,7 @@ def add_comment(risk: Risk, text: str, *, by: Actor, at: datetime | None = None)
         changes={"body": [None, _digest(body)]},
         at=at,
     )
-    mentioned = _mentioned(comment)
+    mentioned = mentioned_members(comment)
     others = set(followers_of(risk)) - set(mentioned)
     tell(
         build_notices(NoticeKind.MENTION, mentioned, by=by, risk=risk, comment=comment, at=at)
@@ -92,8 +92,10 @@ def edit_comment(comment: Comment, text: str, *, by: Actor, seen_version: int | 
         changes={"body": [_digest(before), _digest(body)]}, at=now,
     )  # fmt: skip
     if set(people_in(body)) - set(people_in(before)):
-        told = Notice.objects.filter(comment=current, kind=NoticeKind.MENTION).values("user")
-        newly = _mentioned(current).exclude(pk__in=told)
+        told = set(
+            Notice.objects.filter(comment=current, kind=NoticeKind.MENTION).values_list("user", flat=True)
+        )
+        newly = [person for person in mentioned_members(current) if person.pk not in told]
         tell(build_notices(NoticeKind.MENTION, newly, by=by, risk=current.risk, comment=current, at=now))
     return current
 
@@ -211,11 +213,6 @@ def _unclear(name: str, choices: Iterable[str]) -> str:
 
 
 # --- what follows from it
-
-
-def _mentioned(comment: Comment) -> QuerySet[User]:
-    members = Membership.objects.active().filter(team=comment.team_id).values("user")
-    return User.objects.filter(pk__in=people_in(comment.body)).filter(pk__in=members)
 
 
 def _link(comment: Comment) -> None:
