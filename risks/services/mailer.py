@@ -1,9 +1,9 @@
 """Sending what people are to be told by mail: each mail once, also when a worker dies or two run at a time.
 
-Three steps, each its own short transaction. `pack` puts the notices that are due into mails: one at once alone,
-those of a digest together. `_claim` holds a few mails for a while; a second worker passes over what is held,
-and takes it up when the time is over. Then each mail is marked as attempted, handed to the server, and marked as
-sent as soon as the server has taken it.
+Three steps, each its own short transaction. `pack` puts the notices that are due into mails: one at once
+alone, those of a digest together. `_claim` holds a few mails for a while; a second worker passes over what is
+held, and takes it up when the time is over. Then each mail is marked as attempted, handed to the server, and
+marked as sent as soon as the server has taken it.
 
 What no order of steps can rule out: a worker may die after the server has taken a mail and before that is
 marked. Of the mails it held, that is one at most. It goes out again, under the same Message-ID, by which mail
@@ -116,7 +116,7 @@ def _waiting(at: datetime) -> Any:
 
 @transaction.atomic
 def _claim(at: datetime) -> list[Mail]:
-    """Hold some mails that nobody holds. SQLite lets one worker at a time do this; PostgreSQL skips locked rows."""
+    """Hold some mails that nobody holds; PostgreSQL skips what another is holding, SQLite waits."""
     found = _waiting(at).select_for_update(of=("self",), skip_locked=True).order_by("due_at", "pk")
     mails = list(found.select_related("user")[:HELD])
     for mail in mails:

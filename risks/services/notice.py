@@ -70,7 +70,7 @@ def build_notices(
 
 
 def tell(notices: Sequence[Notice]) -> list[Notice]:
-    """Write notices and, if one is to be mailed at once, queue that. What a person knows by its key is left out."""
+    """Write notices and, if one is to be mailed at once, queue that. Keys a person has are left out."""
     once = any(notice.key for notice in notices)
     written = Notice.objects.bulk_create(notices, batch_size=BATCH, ignore_conflicts=once)
     if any(notice.mail_due_at and not notice.in_digest for notice in notices):

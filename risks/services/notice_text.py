@@ -43,8 +43,10 @@ def target_of(notice: Notice) -> str:
     """The path of the page that the notice is about."""
     team = notice.team.slug
     if notice.risk:
-        page = reverse("risks:risk-detail", args=[team, notice.risk.code])
-        return f"{page}#comment-{notice.comment_id}" if _has_comment(notice) else page
+        code = notice.risk.code
+        if _has_comment(notice):
+            return reverse("risks:comment-detail", args=[team, code, notice.comment_id])
+        return reverse("risks:risk-detail", args=[team, code])
     if notice.kind == NoticeKind.ASSIGNMENT:
         page = "risks:risk-list" if notice.details.get("risks") else "risks:mitigation-list"
         return reverse(page, args=[team]) + "?owner=me"

@@ -29,6 +29,7 @@ from risks.services.audit import build_event, changes_between, record, values_of
 from risks.services.discussion import remove_links
 from risks.services.follow import tell_of_change, tell_of_owner
 from risks.services.history import BATCH, delete_tracked, save_tracked, update_tracked
+from risks.services.reminder import tell_acceptances_ended
 from risks.services.tally import Deltas, add_to_tally, level_step
 
 EDITABLE_FIELDS = (
@@ -373,7 +374,10 @@ def _write_values(risks: list[Risk], values: Mapping[str, Any], by: Actor) -> No
 
 @transaction.atomic
 def expire_acceptances(on: date, *, by_way_of: Origin = Origin.COMMAND) -> int:
-    """Reopen accepted risks whose acceptance ended before the day; they are due for review at once."""
+    """Reopen accepted risks whose acceptance ended before the day, and tell their owners.
+
+    They are due for review at once.
+    """
     ended = Acceptance.objects.filter(ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED)
     risks = list(
         Risk.objects.select_for_update(of=("self",)).filter(acceptances__in=ended).order_by("team_id", "pk")
@@ -383,5 +387,7 @@ def expire_acceptances(on: date, *, by_way_of: Origin = Origin.COMMAND) -> int:
         batch = list(ended_risks)
         for risk in batch:
             risk.next_review_date = on
-        _enter_state(batch, State.OPEN, Actor.system(team_id, by_way_of), reason, timezone.now())
+        by = Actor.system(team_id, by_way_of)
+        _enter_state(batch, State.OPEN, by, reason, timezone.now())
+        tell_acceptances_ended(batch, by=by)
     return len(risks)

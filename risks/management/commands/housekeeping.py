@@ -1,20 +1,28 @@
-"""What has to happen once a day."""
+"""What has to happen once a day, for those who run no worker."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from risks.services.attachment import delete_orphans
-from risks.services.risk import expire_acceptances
+from risks.services.housekeeping import tidy_up
+
+LINES = {
+    "acceptances": "{} acceptances ended",
+    "files": "{} files of nothing deleted",
+    "notices": "{} old notices deleted",
+    "mails": "{} old mails deleted",
+    "sessions": "{} ended sessions deleted",
+    "jobs": "{} old jobs deleted",
+}
 
 
 class Command(BaseCommand):
-    help = "Reopens risks whose acceptance has ended, deletes files of nothing. Run it once a day."
+    help = (
+        "Reopens risks whose acceptance has ended, and deletes what nobody needs any more. The worker does it"
+        " every night; run it once a day only where there is no worker."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        count = expire_acceptances(timezone.localdate())
-        self.stdout.write(f"{count} acceptances ended")
-        orphans = delete_orphans(timezone.now() - timedelta(days=1))
-        self.stdout.write(f"{orphans} files of nothing deleted")
+        for name, count in tidy_up(timezone.now()).items():
+            self.stdout.write(LINES[name].format(count))
