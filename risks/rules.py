@@ -21,13 +21,17 @@ from risks.models import Attachment, Comment, Membership, Mitigation, Register, 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts, in which team and role, and by which way; `in_past`: who looks at a past day."""
+    """Who acts, in which team and role, and by which way; `in_past`: who looks at a past day.
+
+    `undoes`: the line of the trail that the act takes back.
+    """
 
     user: User | None
     team_id: int | None
     role: Role
     origin: Origin = Origin.PERSON
     in_past: bool = False
+    undoes: int | None = None
 
     @classmethod
     def of(cls, membership: Membership) -> Actor:
@@ -48,6 +52,9 @@ class Actor:
 
     def by_way_of(self, origin: Origin) -> Actor:
         return replace(self, origin=origin)
+
+    def taking_back(self, event_id: int) -> Actor:
+        return replace(self, undoes=event_id)
 
     @property
     def is_manager(self) -> bool:
@@ -358,7 +365,10 @@ def can_delete_attachment(actor: Actor, attachment: Attachment) -> bool:
 
 
 def check_can_see_team_activity(actor: Actor) -> None:
-    """Sign-ins and role changes are the administrators' and managers' to see."""
+    """Lines about no register: sign-ins, members and their roles, the team itself, its library.
+
+    Everybody in the team sees the lines about registers and what is in them, exports and downloads included.
+    """
     if not actor.is_manager:
         raise NotAllowed(_("Only a manager or administrator can see the activity of the whole team."))
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 
 from risks.rules import Actor
-from risks.services.history import delete_recorded, save_recorded
+from risks.services.history import Content, delete_recorded, record_content, save_changed
 
 FIELD_OF_CONSTRAINT = {
     "risks_category_key_once": "key",
@@ -89,7 +89,17 @@ class Tracked:
     """A mixin of the ModelAdmins of what keeps its history: saves through the service that keeps it."""
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        save_recorded(obj, by=operator_of(request, obj))
+        form.content_before = Content.of(obj)
+        save_changed(obj, form.content_before, by=operator_of(request, obj))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Writes the line once the rows that belong to the record are saved too."""
+        super().save_related(request, form, formsets, change)  # type: ignore[misc]
+        self.save_parts(request, form)
+        record_content(form.instance, form.content_before, by=operator_of(request, form.instance))
+
+    def save_parts(self, request: HttpRequest, form: Any) -> None:
+        """Rows that are not those of an inline."""
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         delete_recorded(obj, by=operator_of(request, obj))

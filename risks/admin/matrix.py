@@ -32,6 +32,7 @@ from risks.services.matrix import (
     mark_edited,
     revise_matrix,
 )
+from risks.services.parts import parts_of
 
 _MOST = 7  # levels of an axis
 _USUAL = 5
@@ -319,13 +320,14 @@ class MatrixAdmin(Tracked, ModelAdmin):
                 other.is_default = False
                 save_recorded(other, by=operator_of(request, other))
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        if form.can_edit_rows:
-            rows = form.rows()
-            for model in _ROW_MODELS:
-                model._default_manager.filter(matrix=form.instance).delete()
-                model._default_manager.bulk_create(row for row in rows if isinstance(row, model))
+    def save_parts(self, request: HttpRequest, form: Any) -> None:
+        if not form.can_edit_rows:
+            return
+        before, rows = parts_of(form.instance), form.rows()
+        for model in _ROW_MODELS:
+            model._default_manager.filter(matrix=form.instance).delete()
+            model._default_manager.bulk_create(row for row in rows if isinstance(row, model))
+        if parts_of(form.instance) != before:
             mark_edited(form.instance, by=operator_of(request, form.instance))
 
     def get_urls(self) -> list[Any]:

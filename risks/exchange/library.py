@@ -35,7 +35,7 @@ from risks.models import (
     TemplateReference,
 )
 from risks.rules import Actor
-from risks.services.history import save_recorded
+from risks.services.history import Content, record_content, save_changed
 
 _PART_MODELS: dict[str, type[models.Model]] = {
     "mitigations": TemplateMitigation, "indicators": TemplateIndicator, "references": TemplateReference,
@@ -257,11 +257,11 @@ class TemplateResource(ModelResource):
         self._seen.add((row["team"], row["code"]))
 
     def do_instance_save(self, instance: Template, is_create: bool) -> None:
-        save_recorded(instance, by=replace(self._by, team_id=instance.team_id))
-
-    def after_save_instance(self, instance: Template, row: Any, **kwargs: Any) -> None:
+        before, by = Content.of(instance), replace(self._by, team_id=instance.team_id)
+        save_changed(instance, before, by=by)
         for name, items in instance.__dict__.get("imported_parts", {}).items():
             self.fields[name].write(instance, items)
+        record_content(instance, before, by=by)
 
 
 def exported(templates: models.QuerySet[Template]) -> models.QuerySet[Template]:

@@ -98,6 +98,7 @@ _ASKED = {
     "until_date": gettext_lazy("Until"),
     "approver": gettext_lazy("Approved by"),
     "step": gettext_lazy("Step"),
+    "copy_of": gettext_lazy("Copy of"),
     "risks": gettext_lazy("Risks"),
     "mitigations": gettext_lazy("Mitigations"),
     "rows": gettext_lazy("Rows"),

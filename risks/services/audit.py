@@ -45,12 +45,13 @@ def build_event(
     `subject` is the person it is done to. `label` names the object where `str` would name a person.
     """
     return AuditEvent(
+        undoes_id=by.undoes,
         team_id=by.team_id,
         register_id=risk.register_id if risk else (register.pk if register else None),
         risk=risk,
         actor=by.user,
         subject=subject,
-        verb=verb,
+        verb=Verb.UNDONE if by.undoes and verb == Verb.CHANGED else verb,
         origin=by.origin,
         object_type=obj._meta.model_name or "",
         object_id=obj.pk,
@@ -71,12 +72,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, User):
         return {"user": value.pk}
     if isinstance(value, models.Model):
-        return {value._meta.model_name: value.pk, **_both(value)}
+        return reference_to(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
+    if isinstance(value, Decimal):  # as it was typed or as the database returns it: the same text
+        return f"{value.normalize():f}"
     return value
+
+
+def reference_to(record: models.Model) -> dict[str, Any]:
+    """A record as a line keeps it: its id, and its words in both languages, which outlive it."""
+    return {record._meta.model_name or "": record.pk, **_both(record)}
 
 
 def _both(record: models.Model) -> dict[str, str]:

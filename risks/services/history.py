@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.utils import timezone
 from simple_history.utils import get_history_model_for_model
 
 from risks.enums import Verb
+from risks.models import Membership
 from risks.rules import Actor
-from risks.services.audit import changes_between, record, values_of
+from risks.services import parts
+from risks.services.audit import Changes, changes_between, record, values_of
 
 BATCH = 200
 """Rows written by one statement."""
@@ -69,24 +72,67 @@ def _signed(row: Any, by: Actor, reason: str, at: datetime | None) -> Iterator[N
         del row._history_user, row._change_reason, row._history_date
 
 
-def save_recorded(row: models.Model, *, by: Actor, reason: str = "") -> None:
-    """Save a row of the library or of a team, and the line that tells of it, field by field."""
-    model = type(row)
-    names = [field.name for field in model._meta.fields if field.editable and not field.primary_key]
-    with transaction.atomic():
-        stored = model._default_manager.filter(pk=row.pk).first()
-        changes = changes_between(values_of(stored, names), values_of(row, names)) if stored else {}
-        if stored and not changes:
-            return
+# --- records of the library and of a team, each with the line that tells of it
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a record says: its fields, and the rows that belong to it."""
+
+    fields: dict[str, Any]
+    parts: parts.Content
+
+    @classmethod
+    def of(cls, row: models.Model) -> Content | None:
+        """As it is stored; None if it is not."""
+        stored = type(row)._default_manager.filter(pk=row.pk).first() if row.pk else None
+        return cls(_fields_of(stored), parts.parts_of(stored)) if stored else None
+
+
+def _fields_of(row: models.Model) -> dict[str, Any]:
+    return values_of(row, [f.name for f in row._meta.fields if f.editable and not f.primary_key])
+
+
+def save_changed(row: models.Model, before: Content | None, *, by: Actor, reason: str = "") -> None:
+    """Save a record that said this before, if its fields say something else now."""
+    if before is None or before.fields != _fields_of(row):
         save_tracked(row, by=by, reason=reason)
-        record(Verb.CHANGED if stored else Verb.CREATED, row, by=by, changes=changes, reason=reason)
+
+
+def record_content(row: models.Model, before: Content | None, *, by: Actor, reason: str = "") -> None:
+    """Write the line of a record that said this before, or was new, and is saved now with all its parts."""
+    changes: Changes = {}
+    if before:
+        changes = changes_between(before.fields, _fields_of(row))
+        changes |= parts.part_changes(row, before.parts, parts.parts_of(row))
+        if not changes:
+            return
+    record(
+        Verb.CHANGED if before else Verb.CREATED, row, by=by, changes=changes, reason=reason, **_about(row)
+    )
+
+
+def save_recorded(row: models.Model, *, by: Actor, reason: str = "") -> None:
+    """Save a record, and the line that tells of it, field by field; neither if nothing has changed."""
+    with transaction.atomic():
+        before = Content.of(row)
+        save_changed(row, before, by=by, reason=reason)
+        record_content(row, before, by=by, reason=reason)
 
 
 def delete_recorded(row: models.Model, *, by: Actor, reason: str = "") -> None:
     """Delete a row of the library, and write the line that tells of it."""
     with transaction.atomic():
-        record(Verb.DELETED, row, by=by, reason=reason)
+        record(Verb.DELETED, row, by=by, reason=reason, **_about(row))
         delete_tracked(row, by=by, reason=reason)
+
+
+def _about(row: models.Model) -> dict[str, Any]:
+    """A membership is named by whose it is, never by a name."""
+    return {"subject": row.user, "label": ""} if isinstance(row, Membership) else {}
+
+
+# --- many at once
 
 
 def update_tracked(

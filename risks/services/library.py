@@ -10,7 +10,7 @@ import yaml
 from django.conf import settings
 from django.db import transaction
 
-from risks.enums import Axis, Level, Tone
+from risks.enums import Axis, Level, Tone, Verb
 from risks.models import (
     Category,
     Matrix,
@@ -25,8 +25,9 @@ from risks.models import (
 from risks.quant.matrix import problems
 from risks.queries.matrix import load_matrix
 from risks.rules import Actor
+from risks.services.audit import record, reference_to
 from risks.services.copies import copy_parts
-from risks.services.history import save_tracked
+from risks.services.history import save_recorded, save_tracked
 from risks.services.matrix import describe_problems
 
 INSTALLATION = Actor.system(None)
@@ -77,7 +78,7 @@ def _load_category(
     for name in ("name", "description", "response"):
         texts |= both(entry.get(name), name)
     category = Category(parent=parent, key=entry["key"], tone=tone, position=position, **texts)
-    save_tracked(category, by=INSTALLATION)
+    save_recorded(category, by=INSTALLATION)
     return category, True
 
 
@@ -90,7 +91,7 @@ def _load_matrix(entry: dict[str, Any]) -> bool:
         **both(entry["name"], "name"),
         **both(entry["description"], "description"),
     )
-    save_tracked(matrix, by=INSTALLATION)
+    save_recorded(matrix, by=INSTALLATION)
     MatrixStep.objects.bulk_create(
         MatrixStep(
             matrix=matrix, axis=axis, index=index, low=step["low"], high=step["high"],
@@ -150,7 +151,7 @@ def _load_template(entry: dict[str, Any]) -> bool:
             for k, v in both(entry[name], name).items()
         },
     )
-    save_tracked(template, by=INSTALLATION)
+    save_recorded(template, by=INSTALLATION)
     TemplateMitigation.objects.bulk_create(
         TemplateMitigation(
             template=template, position=position, kind=item["kind"],
@@ -182,4 +183,5 @@ def duplicate_template(template: Template, *, by: Actor) -> Template:
     save_tracked(copy, by=by)
     for model in (TemplateMitigation, TemplateIndicator, TemplateReference):
         copy_parts(model, "template", template, copy)
+    record(Verb.CREATED, copy, by=by, changes={"copy_of": [None, reference_to(template)]})
     return copy

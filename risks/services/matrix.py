@@ -8,10 +8,12 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from risks.enums import Verb
 from risks.exceptions import NotAllowed
 from risks.models import Assessment, Matrix, MatrixCell, MatrixLevel, MatrixStep, Register
 from risks.quant.matrix import Problem
 from risks.rules import Actor
+from risks.services.audit import record, reference_to
 from risks.services.copies import copy_parts
 from risks.services.history import save_tracked
 
@@ -41,6 +43,7 @@ def revise_matrix(matrix: Matrix, *, by: Actor) -> Matrix:
     save_tracked(revised, by=by)
     for model in (MatrixStep, MatrixLevel, MatrixCell):
         copy_parts(model, "matrix", matrix, revised)
+    record(Verb.CREATED, revised, by=by, changes={"copy_of": [None, reference_to(matrix)]})
     return revised
 
 
