@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.html import strip_tags
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
@@ -181,7 +182,7 @@ def _check(text: str) -> None:
             % numbers,
             field="text",
         )
-    if not render(text, {}, {}):
+    if not strip_tags(render(text, {}, {})).strip():
         raise Invalid(_("Write something first."), field="text")
 
 
