@@ -20,7 +20,8 @@ def read_attachments(risk: Risk) -> list[Attachment]:
     """All files of a risk, its mitigations and its comments, oldest first. One query; none if it has none."""
     if not risk.attachment_count:
         return []
-    found = list(Attachment.objects.filter(risk=risk).order_by("added_at", "id"))
+    rows = Attachment.objects.filter(risk=risk).select_related("added_by")
+    found = list(rows.order_by("added_at", "id"))
     for attachment in found:
         attachment.risk = risk
     return found
