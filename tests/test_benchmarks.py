@@ -1,19 +1,33 @@
 """The benchmark: its content is as the services write it, and its pages keep their number of queries."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Q, Sum
 from django.test import Client
+from django.utils import timezone
 
 from risks.enums import Kind
-from risks.models import Assessment, LevelTally, Mitigation, Register, Risk, User
+from risks.models import Assessment, LevelTally, Mitigation, Register, Risk, StateChange, User
 from risks.models.search import search_risks
+from risks.queries.as_of import risks_at
+from risks.queries.movement import read_history
 from risks.services.tally import tally_from_history
 from tests.benchmarks.measure import percentile
 from tests.benchmarks.middleware import HEADER
-from tests.benchmarks.pages import FLOOR, MAX_QUERIES, PAGES, SIGN_IN, Figures, Page, growing, misses
+from tests.benchmarks.pages import (
+    FLOOR,
+    MAX_QUERIES,
+    PAGES,
+    SIGN_IN,
+    Figures,
+    Page,
+    growing,
+    misses,
+    slow_past,
+)
 from tests.benchmarks.seed import seed
 
 
@@ -146,6 +160,39 @@ def test_growing_names_pages_whose_queries_rise_with_the_risks():
     ]  # fmt: skip
 
     assert growing(runs) == ["risk: 9 queries at 1,000 risks, 10 queries at 10,000 risks"]
+
+
+def test_slow_past_names_pages_of_a_past_day_beyond_five_times_those_of_today():
+    def run(risks, past_ms):
+        pages = {"list": 10.0, "list as of": past_ms, "matrix": 10.0, "matrix as of": 50.0}
+        return [figures(page=page, risks=risks, p50_ms=p50) for page, p50 in pages.items()]
+
+    assert slow_past(run(10_000, 50.0)) == []
+    assert slow_past(run(100_000, 60.0)) == []
+    assert slow_past(run(10_000, 51.0)) == ["list as of at 10,000 risks: 5.1 × list, allowed 5 ×"]
+
+
+@pytest.mark.parametrize("model", [Risk, Mitigation])
+def test_seed_newest_versions_are_the_rows(seeded, model):
+    history = model.history.model
+    names = [field.attname for field in history.tracked_fields]
+    newest = history.objects.values("id").annotate(newest=Max("history_id")).values("newest")
+    versions = history.objects.filter(pk__in=newest).order_by("id").values(*names)
+    assert list(versions) == list(model.objects.order_by("id").values(*names))
+
+
+def test_seed_versions_follow_the_acts(seeded):
+    moves = StateChange.objects.filter(register=seeded).exclude(from_state="").count()
+    assert Risk.history.model.objects.count() == 50 * 4 + moves
+    for when in (timedelta(days=300), timedelta(days=100), timedelta()):
+        moment = timezone.now() - when
+        standing = read_history(seeded, moment).at(moment)
+        versions = {risk.id: risk for risk in risks_at(seeded.team_id, [seeded.pk], moment)}
+        assert {pk: risk.state for pk, risk in versions.items()} == standing.states
+        for pk, risk in versions.items():
+            for kind in Kind:
+                position = standing.position(pk, kind)
+                assert risk.position(kind) == (position and position.cell)
 
 
 def test_percentile_is_a_value_that_was_seen():

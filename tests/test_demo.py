@@ -1,13 +1,28 @@
 """The demonstration as it is loaded: whole, consistent with its history, and about now."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
 
 from risks.enums import Kind, MitigationKind, State
-from risks.models import Assessment, AuditEvent, LevelTally, Mitigation, Risk, StateChange, Team, User
+from risks.models import (
+    Assessment,
+    AuditEvent,
+    LevelTally,
+    Membership,
+    Mitigation,
+    Register,
+    Risk,
+    StateChange,
+    Team,
+    User,
+)
 from risks.models.search import search_risks
+from risks.queries.as_of import risks_at
+from risks.queries.movement import day_end, read_history
 from risks.services.demo import PASSWORD, load_demo
 from risks.services.tally import tally_from_history
 
@@ -108,3 +123,26 @@ def test_demo_risks_are_found_in_both_languages(demo):
 
     for text in (risk.code, risk.title_zh[:4], risk.title_en.split()[0]):
         assert risk in search_risks(Risk.objects.all(), text)
+
+
+@pytest.mark.parametrize("model", [Risk, Mitigation, Register, Membership])
+def test_demo_versions_were_written_in_the_order_of_their_dates(demo, model):
+    last = {}
+    for pk, at in model.history.model.objects.order_by("history_id").values_list("id", "history_date"):
+        assert (pk, last.get(pk, at)) <= (pk, at)
+        last[pk] = at
+    assert set(last) == set(model.objects.values_list("pk", flat=True))
+    assert max(last.values()) <= timezone.now()
+
+
+@pytest.mark.parametrize("days", [0, 1, 7, 30, 90, 150, 210])
+def test_demo_on_a_past_day_is_what_scorings_and_moves_say(demo, days):
+    moment = day_end(timezone.localdate() - timedelta(days=days))
+    for register in demo.registers.select_related("matrix"):
+        standing = read_history(register, moment).at(moment)
+        versions = {risk.id: risk for risk in risks_at(demo.pk, [register.pk], moment)}
+        assert {pk: risk.state for pk, risk in versions.items()} == standing.states
+        for pk, risk in versions.items():
+            for kind in Kind:
+                position = standing.position(pk, kind)
+                assert (risk.code, kind, risk.position(kind)) == (risk.code, kind, position and position.cell)

@@ -13,6 +13,7 @@ from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from risks import formatting
 from risks.enums import Kind, State, Strategy
@@ -86,7 +87,7 @@ def risk_sheet(
     )
     columns = _columns({register.pk: register for register in registers}, taxonomy)
     if until:
-        columns.insert(1, ExportColumn(_("As of"), Format.DAY, lambda _risk: today))
+        columns.insert(1, ExportColumn(pgettext("export", "As of"), Format.DAY, lambda _risk: today))
     return Sheet(columns, annotated)
 
 

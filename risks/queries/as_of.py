@@ -16,7 +16,7 @@ from django.db.models import F, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
-from risks.models import Matrix, Mitigation, Register, Risk
+from risks.models import Mitigation, Register, Risk
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.models.search import TEXTS
@@ -45,16 +45,16 @@ def mitigations_at(moment: datetime, **of_risk: Any) -> MitigationQuerySet:
 
 
 def registers_at(registers: Sequence[Register], moment: datetime) -> list[Register]:
-    """Those of the registers that existed, with the names, matrix and budget they had. Two queries."""
+    """Those of the registers that existed, with the names, matrix and budget they had. One query."""
     live = {register.pk: register for register in registers}
     newest = _newest(Register, moment, ("id",), id__in=list(live))
     history: Any = Register.history.model  # type: ignore[attr-defined]
-    found = [row_of(Register, version) for version in history.objects.filter(history_id__in=newest)]
-    matrices = Matrix.objects.in_bulk({register.matrix_id for register in found})
-    for register in found:
-        register.team, register.next_number = live[register.pk].team, live[register.pk].next_number
-        register.matrix = matrices.get(register.matrix_id, live[register.pk].matrix)
-    return sorted(found, key=lambda register: register.key)
+    found = []
+    for version in history.objects.filter(history_id__in=newest).select_related("matrix").order_by("key"):
+        register, today = row_of(Register, version), live[version.id]
+        register.team, register.matrix = today.team, version.matrix or today.matrix
+        found.append(register)
+    return found
 
 
 def first_day(rows: Sequence[Register | Risk]) -> date | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +30,7 @@ from risks.queries.as_of import first_day, registers_at, risk_at, risks_at
 from risks.queries.discussion import with_following
 from risks.queries.matrix import LoadedMatrix, load_matrix
 from risks.queries.movement import day_end
-from risks.queries.notice import unread_count
+from risks.queries.notice import count_unread, unread_count
 from risks.rules import Actor
 from risks.views.security import demand_second_factor
 
@@ -148,7 +148,7 @@ def open_scope(request: HttpRequest, slug: str) -> Scope:
         registers=[r for r in every if not r.is_archived],
         register=chosen,
         archived=[r for r in every if r.is_archived],
-        unread=membership.unread,
+        unread=sum(each.unread for each in memberships),
     )
 
 
@@ -225,7 +225,7 @@ def _read_day(asked: str) -> date:
 
 
 def _look_back(scope: Scope, day: date) -> Scope:
-    """The scope as it was at the end of the day. Two queries, three if there was nothing yet."""
+    """The scope as it was at the end of the day. One query, two if there was nothing yet."""
     every = [*scope.registers, *scope.archived]
     found = registers_at(every, day_end(day))
     chosen = next((each for each in found if each == scope.register), None)
@@ -288,6 +288,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     user, scope = getattr(request, "user", None), getattr(request, "scope", None)
     return {
         "scope": scope,
+        "unread": scope.unread if scope else cache(lambda: count_unread(user)),  # outside a team if shown
         "languages": settings.LANGUAGES,
         "theme": getattr(user, "theme", "") or request.COOKIES.get("riskreg_theme", "auto"),
         "demo": settings.DEMO,

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from urllib.parse import quote
 
 TEAM, KEY = "bench", "PERF"
 SIGN_IN, PASSWORD = "manager@bench.example", "bench-password-1"
 
 MAX_QUERIES = 12
+MAX_TIMES = 5
+"""A page of a past day may take so many times as long as the same page of today."""
+PAST = f"as_of={date.today() - timedelta(days=30)}"
 FULL_SIZE = 10_000
 """Up to so many risks the limits hold as they are; with more, twice the time is allowed."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """An address below the team's, and its limits: times the floor, and kB of HTML."""
+    """An address below the team's, and its limits: times the floor, and kB of HTML.
+
+    `today` names the same page of today, if this one is of a past day.
+    """
 
     name: str
     path: str
     max_ratio: float | None = None
     max_kilobytes: float | None = None
+    today: str = ""
 
     @property
     def address(self) -> str:
@@ -42,6 +50,12 @@ PAGES = (
     Page("risk", f"risks/{KEY}-1/", 3),
     Page("mitigations", "mitigations/", 5),
     Page("mitigation board", "mitigations/?view=board", 5),
+    Page("list as of", f"risks/?per_page=50&{PAST}", max_kilobytes=120, today="list"),
+    Page("category as of", f"risks/?per_page=50&category=technical&{PAST}", today="list: category"),
+    Page("customer as of", f"risks/?per_page=50&q=customer&{PAST}", today="list: customer"),
+    Page("by title as of", f"risks/?per_page=50&sort=title&{PAST}", today="list: by title"),
+    Page("matrix as of", f"matrix/?{PAST}", today="matrix"),
+    Page("risk as of", f"risks/{KEY}-1/?{PAST}", today="risk"),
 )
 
 
@@ -93,4 +107,17 @@ def growing(runs: Iterable[Figures]) -> list[str]:
         f"{page}: {', '.join(f'{queries} queries at {risks:,} risks' for risks, queries in by_size.items())}"
         for page, by_size in counts.items()
         if len(set(by_size.values())) > 1
+    ]
+
+
+def slow_past(runs: Iterable[Figures]) -> list[str]:
+    """Pages of a past day that take too long beside those of today, of the same size in the same run."""
+    by_page = {(found.database, found.risks, found.page): found for found in runs}
+    pages = {page.name: page.today for page in PAGES if page.today}
+    return [
+        f"{page} at {risks:,} risks: {found.p50_ms / today.p50_ms:.1f} × {pages[page]}, allowed {MAX_TIMES} ×"
+        for (database, risks, page), found in by_page.items()
+        if page in pages
+        and risks <= FULL_SIZE
+        and (today := by_page[database, risks, pages[page]]).p50_ms * MAX_TIMES < found.p50_ms
     ]

@@ -283,7 +283,7 @@ _RISK_VERSIONS: tuple[tuple[str, str, dict[str, str]], ...] = (
 
 
 def _write_versions(first: int, last: int) -> None:
-    """Versions of the risks with these ids, oldest first, and of their mitigations: an INSERT for each act."""
+    """Versions of the risks with these ids, oldest first, and of their mitigations; an INSERT each."""
     with connection.cursor() as cursor:
         for moment, act, columns in _RISK_VERSIONS:
             cursor.execute(_versions(Risk, moment, act, columns, "live.id"), [first, last])
