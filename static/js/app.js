@@ -42,7 +42,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (goPending) {
     goPending = false;
-    const link = $(`.mainnav [data-go="${CSS.escape(event.key)}"]`);
+    const link = $(`[data-go="${CSS.escape(event.key)}"]`);
     if (link) { event.preventDefault(); link.click(); }
     return;
   }
