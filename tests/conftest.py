@@ -43,6 +43,7 @@ from risks.services.mitigation import add_mitigation
 from risks.services.risk import create_risk, move_risk
 from risks.services.team import create_register
 from tests.cast import Cast, assemble_cast
+from tests.threads import own_connections  # noqa: F401  # a fixture
 from tests.trail_guard import Writes, tracked_models, without_triggers
 
 LIBRARY = (
@@ -64,7 +65,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
     def restore(**kwargs: Any) -> None:
         for model, instances in rows.items():
+            stamps = [
+                (field, stamp) for field in model._meta.fields for stamp in ("auto_now", "auto_now_add")
+                if getattr(field, stamp, False)
+            ]  # fmt: skip
+            for field, stamp in stamps:  # the rows come back as they were, as their versions do
+                setattr(field, stamp, False)
             model._default_manager.bulk_create(instances, ignore_conflicts=True)
+            for field, stamp in stamps:
+                setattr(field, stamp, True)
 
     empty = connection.ops.execute_sql_flush
 
