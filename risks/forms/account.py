@@ -46,6 +46,8 @@ class _Styled(StyledMixin):
             field.label = self.labels.get(name, field.label)
             field.help_text = self.hints.get(name, "")
             field.widget.attrs.pop("placeholder", None)
+            if isinstance(field, forms.EmailField):  # allauth's lets through more than a column holds
+                field.validators.append(MaxLengthValidator(254))
         self.style_widgets()
 
 
