@@ -19,6 +19,7 @@ from risks.rules import Actor
 from risks.services.audit import record
 from risks.services.follow import tell_of_change
 from risks.services.history import save_tracked
+from risks.services.merge import lock
 from risks.services.tally import add_to_tally, level_step
 
 
@@ -39,8 +40,7 @@ def assess_risk(
     A reason is demanded when the level changes and when a target is worse than the residual. `seen_rank` is
     the position the person looked at; another one by now raises Conflict.
     """
-    rules.check_can_assess_risk(by, risk)
-    risk = Risk.objects.select_for_update(of=("self",)).select_related("register__matrix").get(pk=risk.pk)
+    risk = lock(risk, "register__matrix")
     rules.check_can_assess_risk(by, risk)
     kind, reason, at = Kind(kind), reason or Text(), at or timezone.now()
     before: int = getattr(risk, f"{kind}_rank")

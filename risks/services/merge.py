@@ -25,23 +25,27 @@ EVENTS_READ = 50
 
 
 @contextmanager
-def hold(row: Row) -> Iterator[Row]:
+def hold(row: Row, *, to_delete: bool = False) -> Iterator[Row]:
     """The row as it is now; nobody else changes it before the block ends. Conflict if it is gone.
 
     What belongs to a risk is held with its risk, the risk first: were the order not the same for all, two
     transactions could wait for each other.
     """
     with transaction.atomic():
-        risk = _lock(row.risk) if isinstance(row, Mitigation | Indicator) else None
-        now = _lock(row)
+        risk = lock(row.risk) if isinstance(row, Mitigation | Indicator) else None
+        now = lock(row, to_delete=to_delete)
         if isinstance(now, Mitigation | Indicator) and risk:
             now.risk = risk
         yield now
 
 
-def _lock(row: Row) -> Row:
-    rows = type(row)._default_manager.select_for_update(of=("self",))
-    now: Row | None = rows.filter(pk=row.pk).first()
+def lock(row: Row, *related: str, to_delete: bool = False) -> Row:
+    """The row as it is now, with what it points at by these names, held until the transaction ends.
+
+    Others may still point at it, unless it is held to be deleted: a comment does not wait for an edit.
+    """
+    rows = type(row)._default_manager.select_for_update(of=("self",), no_key=not to_delete)
+    now: Row | None = (rows.select_related(*related) if related else rows).filter(pk=row.pk).first()
     if now is None:
         raise Conflict(_("Somebody else has deleted this meanwhile."))
     return now

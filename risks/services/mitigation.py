@@ -96,7 +96,7 @@ def _settle(mitigation: Mitigation, today: date) -> None:
 
 def delete_mitigation(mitigation: Mitigation, *, by: Actor) -> None:
     """Remove a mitigation entered by mistake; one that was given up is dropped instead and stays."""
-    with hold(mitigation) as current:
+    with hold(mitigation, to_delete=True) as current:
         rules.check_can_edit_mitigation(by, current)
         drop_files(current.attachments.all(), by=by)
         record(Verb.DELETED, current, by=by, risk=current.risk)
@@ -133,7 +133,7 @@ def update_indicator(indicator: Indicator, values: Mapping[str, Any], *, by: Act
 
 
 def delete_indicator(indicator: Indicator, *, by: Actor) -> None:
-    with hold(indicator) as current:
+    with hold(indicator, to_delete=True) as current:
         rules.check_can_edit_risk(by, current.risk)
         record(Verb.DELETED, current, by=by, risk=current.risk)
         current.delete()

@@ -25,10 +25,11 @@ from risks.quant.ranges import expected_annual_loss
 from risks.rules import Actor, Move
 from risks.services.assessment import assess_risk
 from risks.services.attachment import drop_files
-from risks.services.audit import build_event, changes_between, record, values_of
+from risks.services.audit import Changes, build_event, changes_between, record, values_of
 from risks.services.discussion import remove_links
 from risks.services.follow import tell_of_change, tell_of_owner
 from risks.services.history import BATCH, delete_tracked, save_tracked, update_tracked
+from risks.services.merge import lock
 from risks.services.reminder import tell_acceptances_ended
 from risks.services.tally import Deltas, add_to_tally, level_step
 
@@ -121,7 +122,7 @@ def update_risk(risk: Risk, values: Mapping[str, Any], *, by: Actor, seen_versio
 
     `seen_version` is the version the person looked at; a newer one raises Conflict and writes nothing.
     """
-    current = Risk.objects.select_for_update(of=("self",)).select_related("register").get(pk=risk.pk)
+    current = lock(risk, "register")
     rules.check_can_edit_risk(by, current)
     _check_seen(current, seen_version)
     unknown = set(values) - set(EDITABLE_FIELDS)
@@ -163,12 +164,15 @@ def move_risk(
 
     A version other than the one seen, where one is given, raises Conflict.
     """
-    risk = Risk.objects.select_for_update(of=("self",)).get(pk=risk.pk)
+    risk = lock(risk)
     _check_seen(risk, seen_version)
     rules.check_can_move_risk(by, risk, move)
     reason, at = reason or Text(), at or timezone.now()
     _check_demands(risk, move, reason, approver, until, timezone.localdate(at))
-    _enter_state([risk], move.to_state, by, reason, at)
+    approval = {}
+    if move.needs_approval and approver and until:
+        approval = {"approver": [None, {"user": approver.pk}], "until_date": [None, until.isoformat()]}
+    _enter_state([risk], move.to_state, by, reason, at, approval)
     if move.needs_approval and approver and until:
         acceptance = Acceptance(
             risk=risk, approver=approver, until_date=until, accepted_by=by.user, accepted_at=at,
@@ -196,10 +200,17 @@ def _check_demands(
         raise Invalid(_("The end date must lie in the future."), field="until")
 
 
-def _enter_state(risks: Sequence[Risk], to_state: State, by: Actor, reason: Text, at: datetime) -> None:
+def _enter_state(
+    risks: Sequence[Risk],
+    to_state: State,
+    by: Actor,
+    reason: Text,
+    at: datetime,
+    approval: Changes | None = None,
+) -> None:
     """Write a change of state with all that follows from it; for many risks the same queries as for one.
 
-    The caller has checked and locked them.
+    The caller has checked and locked them. `approval` is what the lines say beside the state.
     """
     changes: list[StateChange] = []
     events: list[AuditEvent] = []
@@ -217,7 +228,7 @@ def _enter_state(risks: Sequence[Risk], to_state: State, by: Actor, reason: Text
         events.append(
             build_event(
                 Verb.MOVED, risk, by=by, risk=risk, reason=str(reason), at=at,
-                changes={"state": [from_state, to_state]},
+                changes={"state": [from_state, to_state], **(approval or {})},
             )
         )  # fmt: skip
     update_tracked(
@@ -257,7 +268,7 @@ def _counted_level(risk: Risk) -> int | None:
 @transaction.atomic
 def delete_risk(risk: Risk, *, by: Actor) -> None:
     """Delete a draft. Its number is not used again."""
-    risk = Risk.objects.select_for_update(of=("self",)).get(pk=risk.pk)
+    risk = lock(risk, to_delete=True)
     rules.check_can_delete_risk(by, risk)
     record(Verb.DELETED, risk, by=by, register=risk.register)
     unindex_risk(risk.pk)
@@ -277,11 +288,12 @@ def bulk_update_risks(
     Conflict if one of them is not in the version `seen`, by id.
     """
     rules.check_can_bulk_edit(by)
+    by = by.by_way_of(Origin.BULK) if by.origin == Origin.PERSON else by
     unknown = set(values) - {"owner", "category", "subcategory", "next_review_date"}
     if unknown:
         raise TypeError(f"not for many at once: {sorted(unknown)}")
     risks = list(
-        Risk.objects.select_for_update(of=("self",))
+        Risk.objects.select_for_update(of=("self",), no_key=True)
         .filter(team_id=by.team_id, pk__in=risk_ids)
         .select_related("owner", "category", "subcategory")
         .order_by("pk")
@@ -380,7 +392,9 @@ def expire_acceptances(on: date, *, by_way_of: Origin = Origin.COMMAND) -> int:
     """
     ended = Acceptance.objects.filter(ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED)
     risks = list(
-        Risk.objects.select_for_update(of=("self",)).filter(acceptances__in=ended).order_by("team_id", "pk")
+        Risk.objects.select_for_update(of=("self",), no_key=True)
+        .filter(acceptances__in=ended)
+        .order_by("team_id", "pk")
     )
     reason = Text("The acceptance has ended.", "风险接受期限已满。")
     for team_id, ended_risks in groupby(risks, attrgetter("team_id")):
