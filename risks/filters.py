@@ -256,7 +256,11 @@ class RiskFilter(ListFilter):
             owner=[
                 (ME, _("Me")),
                 (NOBODY, _("Nobody")),
-                *((str(pk), str(person)) for pk, person in options.people.items() if pk != user.pk),
+                *(
+                    (str(pk), str(person))
+                    for pk, person in options.people_with(data.getlist("owner")).items()
+                    if pk != user.pk
+                ),
             ],
         )
 
@@ -397,7 +401,12 @@ class MitigationFilter(ListFilter):
         today: date,
     ) -> None:
         self.today = today
-        others = [(str(person.pk), str(person)) for person in people if person != user]
+        asked = data.getlist("owner")
+        others = [
+            (str(person.pk), str(person))
+            for person in people
+            if person != user and (not person.has_left or str(person.pk) in asked)
+        ]
         super().__init__(data, queryset, user=user, owner=[(ME, _("Me")), (NOBODY, _("Nobody")), *others])
 
     def search(self, found: MitigationQuerySet, name: str, value: str) -> MitigationQuerySet:

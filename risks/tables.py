@@ -177,10 +177,14 @@ class ListTable(django_tables2.Table):
     @cached_property
     def current_page(self) -> Page[Any]:
         """The page asked for; the last one if it lies beyond the end."""
-        paginator = Paginator(self.data.data.values_list("pk", flat=True), int(self.per_page_choice))
+        paginator = Paginator(self.keys(), int(self.per_page_choice))
         if self.counted is not None:
             paginator.count = self.counted  # a cached property
         return paginator.get_page(self.address.params.get("page"))
+
+    def keys(self) -> Any:
+        """Keys of all rows in their order, of which a page is cut and which are counted."""
+        return self.data.data.values_list("pk", flat=True)
 
     @property
     def total(self) -> int:
@@ -363,7 +367,7 @@ class RiskTable(ListTable):
         self.registers = {register.pk: register for register in registers}
         super().__init__(queryset, address=address, caption=_("Risks"), without=without)
         self.actor, self.options, self.today, self.until = actor, options, today, until
-        self.people: dict[int, User] = dict(options.people)
+        self.people: dict[int, User] = dict(options.everybody)
         self.net: dict[int, int] = {}
         self.counts: dict[int, tuple[int, int]] = {}
         self.states = {value: str(label) for value, label in State.choices}
@@ -372,6 +376,10 @@ class RiskTable(ListTable):
         self.url = cache(lambda code: html("{}{}/{}", address.path, code, suffix))
         self.category_name = cache(self._category_name)
         self.level_badge = cache(self._level_badge)
+
+    def keys(self) -> Any:
+        """Those of a past day are read at once: to find them again for the count takes longer."""
+        return list(super().keys()) if self.until else super().keys()
 
     def load(self, queryset: QuerySet[Risk]) -> list[Risk]:
         risks = list(queryset.only(*self._fields))
@@ -553,9 +561,12 @@ class MitigationTable(ListTable):
         risks_path: str,
         registers: Sequence[Register],
         today: date,
+        people: Iterable[User] = (),
     ) -> None:
+        """`people` are those of the team, by whom the table knows who has left."""
         super().__init__(queryset, address=address, caption=_("Mitigations"))
         self.risks_path, self.today = risks_path, today
+        self.left = {person.pk: str(person) for person in people if person.has_left}
         self.currencies = {register.pk: register.currency for register in registers}
         self.kinds = {kind.value: (str(kind.label), mitigation_icon(kind)) for kind in MitigationKind}
         self.states = {value: str(label) for value, label in MitigationState.choices}
@@ -610,7 +621,7 @@ class MitigationTable(ListTable):
     def cell_owner(self, record: Mitigation) -> SafeString | str:
         if record.owner is None:
             return format_html('<span class="muted">{}</span>', _("Nobody"))
-        return str(record.owner)
+        return self.left.get(record.owner.pk) or str(record.owner)
 
     def cell_state(self, record: Mitigation) -> SafeString | str:
         state = self.states[record.state]

@@ -45,7 +45,11 @@ class MatrixForm(Form):
         owners.choices = [
             ("", _("All owners")),
             (ME, _("Me")),
-            *((str(pk), str(person)) for pk, person in options.people.items() if pk != user.pk),
+            *(
+                (str(pk), str(person))
+                for pk, person in options.people_with([data.get("owner")]).items()
+                if pk != user.pk
+            ),
         ]
 
     def clean_kind(self) -> Kind:
@@ -55,5 +59,5 @@ class MatrixForm(Form):
         category, owner = self.cleaned_data["category"], self.cleaned_data["owner"]
         return Narrowing(
             next((each for each, _children in self.options.tree if each.key == category), None),
-            self.user if owner == ME else self.options.people.get(int(owner or 0)),
+            self.user if owner == ME else self.options.everybody.get(int(owner or 0)),
         )

@@ -6,15 +6,15 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import MitigationState
 from risks.forms.merge import MergeForm
 from risks.forms.renderer import Form
 from risks.forms.risk import at_fields
-from risks.models import Mitigation, Register, User
+from risks.models import Mitigation, Register
 from risks.models.translated import record_language
+from risks.queries.people import who_may_own
 from risks.services.mitigation import EDITABLE_FIELDS
 
 
@@ -50,8 +50,7 @@ class MitigationForm(MergeForm):
         super().__init__(*args, **kwargs)
         self.auto_id = "mitigation-%s"
         owner: forms.ModelChoiceField = self.fields["owner"]  # type: ignore[assignment]
-        wanted = Q(memberships__team=register.team_id, is_active=True) | Q(pk=self.instance.owner_id)
-        owner.queryset = User.objects.filter(wanted).distinct()
+        owner.queryset = who_may_own(register.team_id, self.instance.owner_id)
         owner.empty_label = str(_("Nobody yet"))
         self.fields["cost_amount"].label = _("Cost (%(currency)s)") % {"currency": register.currency}
         self.fields["progress"].required = False

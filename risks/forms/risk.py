@@ -16,6 +16,7 @@ from risks.forms.merge import MergeForm
 from risks.forms.renderer import Form, StyledMixin
 from risks.models import Category, Indicator, Risk, Team, User
 from risks.models.translated import record_language
+from risks.queries.people import active_members, who_may_own
 from risks.rules import Move
 from risks.services.risk import EDITABLE_FIELDS
 
@@ -160,7 +161,7 @@ class RiskForm(StyledMixin, forms.ModelForm):
         place: PlaceField = self.fields["place"]  # type: ignore[assignment]
         place.show(categories)
         owner: forms.ModelChoiceField = self.fields["owner"]  # type: ignore[assignment]
-        owner.queryset = _people(team, self.instance.owner_id)
+        owner.queryset = who_may_own(team.pk, self.instance.owner_id)
         strategy: forms.ChoiceField = self.fields["strategy"]  # type: ignore[assignment]
         strategy.choices = [("", _("None yet")), *Strategy.choices]
         self._name_languages()
@@ -214,12 +215,6 @@ class RiskForm(StyledMixin, forms.ModelForm):
         return {name: self.cleaned_data[name] for name in EDITABLE_FIELDS}
 
 
-def _people(team: Team, current: int | None = None) -> models.QuerySet[User]:
-    """Members of the team, and the owner of the moment, who may have left it."""
-    wanted = models.Q(pk__in=team.memberships.values("user_id"), is_active=True)
-    return User.objects.filter(wanted | models.Q(pk=current) if current else wanted)
-
-
 class RiskUpdateForm(MergeForm, RiskForm):
     """Editing a risk that others may be editing too."""
 
@@ -254,8 +249,7 @@ class MoveForm(Form):
         self.fields["reason"].required = move.needs_reason
         if move.needs_approval:
             approver: forms.ModelChoiceField = self.fields["approver"]  # type: ignore[assignment]
-            deciders = team.memberships.filter(role__in=MANAGERS).values("user_id")
-            approver.queryset = User.objects.filter(pk__in=deciders, is_active=True)
+            approver.queryset = active_members(team, MANAGERS)
             self.fields["until"].initial = today + ACCEPTED_FOR
             self.fields["until"].widget.attrs["min"] = (today + timedelta(days=1)).isoformat()
             self.fields["approver"].required = self.fields["until"].required = True

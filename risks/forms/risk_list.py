@@ -80,8 +80,8 @@ class OwnerForm(FieldForm):
         return {"owner": risk.owner_id}
 
     def prepare(self, options: Options, moves: Sequence[Move]) -> None:
-        self.people = options.people
-        _offer(self, "owner", [("", _("Nobody")), *_people(options)])
+        self.people = options.people_with([self.initial["owner"]])
+        _offer(self, "owner", [("", _("Nobody")), *_people(self.people)])
 
     @property
     def changes(self) -> dict[str, User | None]:
@@ -124,8 +124,8 @@ def _offer(form: Form, name: str, choices: Iterable[tuple[Any, Any]]) -> None:
     form.fields[name].choices = list(choices)  # type: ignore[attr-defined]
 
 
-def _people(options: Options) -> list[tuple[int, str]]:
-    return [(pk, str(person)) for pk, person in options.people.items()]
+def _people(people: Mapping[int, User]) -> list[tuple[int, str]]:
+    return [(pk, str(person)) for pk, person in people.items()]
 
 
 # --- many risks at once
@@ -179,7 +179,7 @@ class BulkForm(Form):
         super().__init__(*args, **kwargs)
         self.options = options
         self.fields["reason"].help_text = _("Needed to end an acceptance, to close, to reopen or to stop.")
-        _offer(self, "owner", [_KEEP, (_NONE, _("Nobody")), *_people(options)])
+        _offer(self, "owner", [_KEEP, (_NONE, _("Nobody")), *_people(options.people)])
         _offer(self, "category", [_KEEP, (_NONE, _("No category")), *self._categories()])
 
     def _categories(self) -> list[tuple[str, Any]]:

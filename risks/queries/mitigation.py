@@ -32,7 +32,7 @@ def owners_load(
 ) -> list[Load]:
     """Pending and late mitigations by owner, the most late first. One query.
 
-    `people` by id; whoever is not among them has left the team and counts as nobody.
+    `people` by id, also those who have left; whoever is not among them counts as nobody.
     """
     rows = mitigations.filter(team=team, pending=True).order_by().values_list("owner")
     found: dict[User | None, Load] = {}

@@ -37,6 +37,13 @@ def active_members(team: Team | int, roles: Collection[str] = tuple(Role)) -> Qu
     return User.objects.filter(is_active=True, pk__in=memberships.values("user"))
 
 
+def who_may_own(team: int, current: int | None = None) -> QuerySet[User]:
+    """Active members, and the owner of the moment, who may have left."""
+    wanted = Q(pk__in=active_members(team).order_by().values("pk"))
+    people = User.objects.filter(wanted | Q(pk=current) if current else wanted)
+    return people.annotate(has_left=left_team(team))
+
+
 def successors(membership: Membership) -> QuerySet[User]:
     """To whom the work of a member can be handed over."""
     return (
@@ -108,7 +115,7 @@ class InHand:
         return bool(self.risks_number or self.mitigations_number)
 
 
-def in_hand(membership: Membership, today: date, shown: int = 20) -> InHand:
+def in_hand(membership: Membership, today: date, shown: int = 10) -> InHand:
     """Five queries at any size."""
     team, person = membership.team_id, membership.user
     risks, mitigations = risks_in_hand(team, person), mitigations_in_hand(team, person)

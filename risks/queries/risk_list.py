@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 
@@ -13,14 +14,28 @@ from risks.enums import Kind
 from risks.models import Assessment, Category, Membership, Mitigation, Risk, Team, User
 from risks.models.risk import RiskQuerySet
 from risks.queries.as_of import mitigations_at, with_net_movement
+from risks.queries.people import people_of
 
 
 @dataclass(frozen=True)
 class Options:
-    """The team's people and taxonomy by id, in the order in which they are offered."""
+    """The team's people and taxonomy by id, in the order in which they are offered.
+
+    `left` are people who were members: named where they stand, but not offered.
+    """
 
     people: Mapping[int, User]
     taxonomy: Mapping[int, Category]
+    left: Mapping[int, User] = field(default_factory=dict)
+
+    @property
+    def everybody(self) -> Mapping[int, User]:
+        return {**self.left, **self.people}
+
+    def people_with(self, chosen: Iterable[Any]) -> Mapping[int, User]:
+        """Those offered, and of those who have left the ones (ids, also as text) that are chosen already."""
+        kept = {str(pk) for pk in chosen}
+        return {**self.people, **{pk: person for pk, person in self.left.items() if str(pk) in kept}}
 
     @cached_property
     def tree(self) -> list[tuple[Category, list[Category]]]:
@@ -35,11 +50,15 @@ class Options:
 
 def load_options(team: Team) -> Options:
     """Two queries."""
-    people = User.objects.filter(memberships__team=team).only("name", "email").order_by("name", "email")
+    people = list(people_of(team))
     taxonomy = Category.objects.filter(Q(team=None) | Q(team=team)).only(
         "key", "name_en", "name_zh", "parent_id", "position", "is_active"
     )
-    return Options({user.pk: user for user in people}, {category.pk: category for category in taxonomy})
+    return Options(
+        {person.pk: person for person in people if not person.has_left},
+        {category.pk: category for category in taxonomy},
+        {person.pk: person for person in people if person.has_left},
+    )
 
 
 def people_by_id(ids: Collection[int], team_id: int | None = None) -> dict[int, User]:

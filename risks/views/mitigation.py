@@ -28,9 +28,10 @@ from risks.forms.merge import UNSEEN
 from risks.forms.mitigation import MitigationForm, StateForm
 from risks.forms.risk import add_errors
 from risks.htmx import render_page, requested_partial
-from risks.models import Mitigation, Risk, User
+from risks.models import Mitigation, Risk
 from risks.models.mitigation import MitigationQuerySet
 from risks.queries.mitigation import Column, owners_load, read_board
+from risks.queries.people import people_of
 from risks.services.mitigation import add_mitigation, delete_mitigation, update_mitigation
 from risks.tables import Address, MitigationTable
 from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
@@ -48,9 +49,7 @@ Columns: TypeAlias = list[tuple[Column, list[SafeString]]]
 def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """All mitigations of the team or register as a table or, with ?view=board, as a board."""
     today, address = timezone.localdate(), Address(request.path, request.GET)
-    people = list(
-        User.objects.filter(memberships__team=scope.team).only("name", "email").order_by("name", "email")
-    )
+    people = list(people_of(scope.team))
     found = MitigationFilter(
         request.GET, scope.mitigations().filter(team=scope.team), user=scope.user, people=people, today=today
     )
@@ -60,6 +59,7 @@ def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
         risks_path=reverse("risks:risk-list", args=[scope.team.slug]),
         registers=scope.registers,
         today=today,
+        people=people,
     )
     view = request.GET.get("view") or VIEWS[0]
     problems = [*found.problems, *table.errors.items()]
