@@ -7,15 +7,18 @@ from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
 
-from risks.enums import Kind, MitigationKind, State
+from risks.enums import Kind, MitigationKind, NoticeKind, State
 from risks.models import (
     Assessment,
     AuditEvent,
+    Comment,
     LevelTally,
     Membership,
     Mitigation,
+    Notice,
     Register,
     Risk,
+    RiskLink,
     StateChange,
     Team,
     User,
@@ -59,6 +62,15 @@ def test_demo_registers_have_twenty_risks_in_all_states_and_categories(demo):
         assert set(risks.values_list("state", flat=True)) == set(State.values)
         assert risks.values("category").distinct().count() == 4
     assert [register.key for register in demo.registers.all()] == ["TRANS", "VISION", "VOICE"]
+
+
+def test_demo_discussion_mentions_people_links_risks_and_mails_nobody(demo):
+    assert Comment.objects.count() == 15
+    assert RiskLink.objects.count() == 9
+    assert Risk.objects.get(code="VOICE-1").comment_count == 5
+    manager = User.objects.get(email="manager@demo.example")
+    assert Notice.objects.filter(user=manager, kind=NoticeKind.MENTION).count() == 2
+    assert not Notice.objects.exclude(mail_due_at=None).exists()
 
 
 def test_demo_tally_is_what_the_history_says(demo):

@@ -114,10 +114,20 @@ def is_late(mitigation: Record) -> bool:
 
 
 def test_demo_team_and_registers_are_the_agreed_ones():
-    assert set(DEMO) == {"team", "people", "registers"}
+    assert set(DEMO) == {"team", "people", "registers", "discussion"}
     assert DEMO["team"]["slug"] == "demo"
     assert list(REGISTERS) == ["VOICE", "TRANS", "VISION"]
     assert len(DEMO["registers"]) == 3
+
+
+def test_demo_discussion_is_by_people_who_may_comment_about_risks_there_were():
+    logged = {f"{key}-{r['number']}": r["logged_days_ago"] for key, reg in REGISTERS.items() for r in reg["risks"]}
+    for comment in DEMO["discussion"]:
+        assert set(comment) == {"risk", "author", "days_ago", "text"}
+        assert PEOPLE[comment["author"]]["role"] != "reader"
+        assert 0 < comment["days_ago"] < logged[comment["risk"]]
+    languages = {PEOPLE[comment["author"]]["language"] for comment in DEMO["discussion"]}
+    assert languages == {"en", "zh-hans"}
 
 
 def test_demo_people_have_one_login_per_role_and_fictional_names():

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from risks.enums import Kind, Origin, Role, State
 from risks.exceptions import NotAllowed
-from risks.models import Category, Matrix, Membership, Register, Risk, Team, User
+from risks.models import Category, Matrix, Membership, Notice, Register, Risk, Team, User
 from risks.models.translated import Text
 from risks.rules import MOVES_BY_NAME, Actor
 from risks.services.assessment import assess_risk
+from risks.services.discussion import add_comment
 from risks.services.history import save_tracked
 from risks.services.library import both, read_fixture
 from risks.services.mitigation import add_mitigation
@@ -46,6 +47,7 @@ def load_demo() -> bool:
     people = _load_people(team, content["people"], start)
     for entry in content["registers"]:
         _load_register(team, people, entry, start)
+    _load_discussion(team, people, content["discussion"])
     return True
 
 
@@ -98,6 +100,17 @@ def _load_risk(register: Register, people: People, entry: dict[str, Any]) -> Non
         ]
     for _at, act in sorted(acts, key=itemgetter(0)):
         act()
+
+
+def _load_discussion(team: Team, people: People, entries: list[dict[str, Any]]) -> None:
+    """What was said, as it was typed then. The inboxes have it; mails of back then are not sent now."""
+    roles = {each.user_id: Role(each.role) for each in Membership.objects.filter(team=team)}
+    for entry in sorted(entries, key=itemgetter("days_ago"), reverse=True):
+        risk = Risk.objects.select_related("register").get(team=team, code=entry["risk"])
+        author = people[entry["author"]]
+        by = Actor(author, team.pk, roles[author.pk], Origin.DEMO)
+        add_comment(risk, entry["text"], by=by, at=_days_ago(entry["days_ago"]))
+    Notice.objects.filter(team=team).update(mail_due_at=None)
 
 
 def _actor(register: Register, user: User, role: Role) -> Actor:
