@@ -245,7 +245,9 @@ def comment_update(request: HttpRequest, scope: Scope, code: str, pk: int) -> Ht
     ids = f"id_{comment.pk}_%s"
     if request.method != "POST":
         typed = {"text": typed_text(comment.body, scope.team.pk), "version": comment.version}
-        return _show_comment(request, scope, comment, CommentForm(initial=typed, auto_id=ids))
+        form = CommentForm(initial=typed, auto_id=ids)
+        form.fields["text"].widget.attrs["data-autofocus"] = True
+        return _show_comment(request, scope, comment, form)
     form = CommentForm(request.POST, auto_id=ids)
     if form.is_valid():
         text, seen = form.cleaned_data["text"], form.cleaned_data["version"]

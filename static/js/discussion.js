@@ -13,7 +13,9 @@ function restore(root) {
   const forms = root.matches?.("[data-draft]") ? [root] : root.querySelectorAll("[data-draft]");
   for (const form of forms) {
     const draft = localStorage.getItem(keyOf(form));
-    if (draft !== null) textOf(form).value = draft;
+    const text = textOf(form);
+    if (draft !== null) text.value = draft;
+    text.setSelectionRange(text.value.length, text.value.length);
   }
 }
 
@@ -109,6 +111,7 @@ async function suggest(area, typed) {
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", place.dataset.found);
   list.innerHTML = html; // written by our own server, names escaped
+  list.style.top = `${area.offsetTop + area.offsetHeight + 2}px`;
   place.append(list);
   area.setAttribute("aria-controls", list.id);
   list.addEventListener("pointerdown", (event) => event.preventDefault()); // the text keeps the focus
