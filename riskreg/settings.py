@@ -206,6 +206,9 @@ MFA_FORMS = {
     "authenticate": "risks.forms.account.CodeForm",
     "reauthenticate": "risks.forms.account.ReauthenticateCodeForm",
     "activate_totp": "risks.forms.account.ActivateAppForm",
+    "authenticate_webauthn": "risks.forms.account.PasskeyForm",
+    "login_webauthn": "risks.forms.account.PasskeySignInForm",
+    "reauthenticate_webauthn": "risks.forms.account.PasskeyProofForm",
     "add_webauthn": "risks.forms.account.AddPasskeyForm",
     "edit_webauthn": "risks.forms.account.RenamePasskeyForm",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account import forms as accounts
@@ -10,7 +11,13 @@ from allauth.mfa.base.forms import AuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as BaseReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
+    LoginWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -129,7 +136,37 @@ class ActivateAppForm(_Styled, ActivateTOTPForm):
     labels = _Styled.labels | {"code": _("Code that the app shows")}
 
 
-class AddPasskeyForm(_Styled, AddWebAuthnForm):
+class _Answer:
+    """What a device answers. Anything may be sent in its place, and the library says so in many ways."""
+
+    def clean(self) -> Any:
+        return self._understood(super().clean)  # type: ignore[misc]
+
+    def clean_credential(self) -> Any:
+        return self._understood(getattr(super(), "clean_credential", lambda: self.cleaned_data["credential"]))
+
+    def _understood(self, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise forms.ValidationError(
+                _("The answer of the device was not understood. Try again."), code="incorrect_code"
+            ) from error
+
+
+class PasskeyForm(_Answer, AuthenticateWebAuthnForm):
+    pass
+
+
+class PasskeySignInForm(_Answer, LoginWebAuthnForm):
+    pass
+
+
+class PasskeyProofForm(_Answer, ReauthenticateWebAuthnForm):
+    pass
+
+
+class AddPasskeyForm(_Styled, _Answer, AddWebAuthnForm):
     labels = _Styled.labels | {"passwordless": _("Sign in with it alone, without the password")}
     hints: ClassVar[dict[str, Any]] = {
         "name": _("So that you know it again, such as the name of the device."),
