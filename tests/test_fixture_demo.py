@@ -121,7 +121,9 @@ def test_demo_team_and_registers_are_the_agreed_ones():
 
 
 def test_demo_discussion_is_by_people_who_may_comment_about_risks_there_were():
-    logged = {f"{key}-{r['number']}": r["logged_days_ago"] for key, reg in REGISTERS.items() for r in reg["risks"]}
+    logged = {
+        f"{key}-{r['number']}": r["logged_days_ago"] for key, reg in REGISTERS.items() for r in reg["risks"]
+    }
     for comment in DEMO["discussion"]:
         assert set(comment) == {"risk", "author", "days_ago", "text"}
         assert PEOPLE[comment["author"]]["role"] != "reader"
