@@ -124,7 +124,13 @@ def _check_own_team(actor: Actor, team_id: int) -> None:
     check_is_present(actor)
 
 
-# --- risks
+def check_is_not_archived(register: Register) -> None:
+    """What is archived is read, exported, restored or removed; nothing in it changes."""
+    if register.is_archived:
+        raise NotAllowed(_("This register is archived. Nothing in it can be changed."))
+
+
+# --- risks. All that is asked of one risk needs `risk.register` loaded.
 
 
 def check_can_propose_risk(actor: Actor, register: Register | None = None) -> None:
@@ -132,6 +138,7 @@ def check_can_propose_risk(actor: Actor, register: Register | None = None) -> No
     check_is_present(actor)
     if register:
         _check_own_team(actor, register.team_id)
+        check_is_not_archived(register)
     if actor.role not in WRITERS:
         raise NotAllowed(_("Readers cannot log risks. Ask an administrator of the team for another role."))
 
@@ -143,6 +150,7 @@ def can_propose_risk(actor: Actor, register: Register | None = None) -> bool:
 def check_can_edit_risk(actor: Actor, risk: Risk) -> None:
     """A manager any, a contributor those owned and own drafts; nobody a closed one."""
     _check_own_team(actor, risk.team_id)
+    check_is_not_archived(risk.register)
     if actor.role not in WRITERS:
         raise NotAllowed(_("Readers cannot change risks."))
     if risk.state == State.CLOSED:
@@ -172,6 +180,7 @@ def can_delete_risk(actor: Actor, risk: Risk) -> bool:
 
 def check_can_move_risk(actor: Actor, risk: Risk, move: Move) -> None:
     _check_own_team(actor, risk.team_id)
+    check_is_not_archived(risk.register)
     if risk.state not in move.from_states:
         raise NotAllowed(
             _("A risk in the state “%(state)s” cannot make this move.") % {"state": risk.get_state_display()}
@@ -188,14 +197,17 @@ def can_move_risk(actor: Actor, risk: Risk, move: Move) -> bool:
     return allows(check_can_move_risk, actor, risk, move)
 
 
-def check_can_bulk_edit(actor: Actor) -> None:
+def check_can_bulk_edit(actor: Actor, register: Register | None = None) -> None:
+    """Without a register: whether in any of the team."""
     check_is_present(actor)
+    if register:
+        check_is_not_archived(register)
     if not actor.is_manager:
         raise NotAllowed(_("Only a manager can change many risks at once."))
 
 
-def can_bulk_edit(actor: Actor) -> bool:
-    return allows(check_can_bulk_edit, actor)
+def can_bulk_edit(actor: Actor, register: Register | None = None) -> bool:
+    return allows(check_can_bulk_edit, actor, register)
 
 
 # --- mitigations
@@ -210,8 +222,9 @@ def can_add_mitigation(actor: Actor, risk: Risk) -> bool:
 
 
 def check_can_edit_mitigation(actor: Actor, mitigation: Mitigation) -> None:
-    """Its owner, and whoever may change its risk. Needs `mitigation.risk` loaded."""
+    """Its owner, and whoever may change its risk. Needs `mitigation.risk.register` loaded."""
     _check_own_team(actor, mitigation.team_id)
+    check_is_not_archived(mitigation.risk.register)
     if actor.role not in WRITERS:
         raise NotAllowed(_("Readers cannot change mitigations."))
     if mitigation.risk.state == State.CLOSED:
@@ -249,9 +262,35 @@ def can_edit_register(actor: Actor, register: Register) -> bool:
     return allows(check_can_edit_register, actor, register)
 
 
-def check_is_not_archived(register: Register) -> None:
+def check_can_archive_register(actor: Actor, register: Register) -> None:
+    check_can_administer(actor, register)
     if register.is_archived:
-        raise NotAllowed(_("This register is archived. Nothing in it can be changed."))
+        raise NotAllowed(_("This register is archived already."))
+
+
+def can_archive_register(actor: Actor, register: Register) -> bool:
+    return allows(check_can_archive_register, actor, register)
+
+
+def check_can_restore_register(actor: Actor, register: Register) -> None:
+    check_can_administer(actor, register)
+    if not register.is_archived:
+        raise NotAllowed(_("This register is not archived."))
+
+
+def can_restore_register(actor: Actor, register: Register) -> bool:
+    return allows(check_can_restore_register, actor, register)
+
+
+def check_can_remove_register(actor: Actor, register: Register) -> None:
+    """With everything in it, for good: only what has been taken out of use before."""
+    check_can_administer(actor, register)
+    if not register.is_archived:
+        raise NotAllowed(_("Archive the register first; only then it can be removed."))
+
+
+def can_remove_register(actor: Actor, register: Register) -> bool:
+    return allows(check_can_remove_register, actor, register)
 
 
 LAST_ADMINISTRATOR = _("A team needs an administrator. Make another member administrator first.")

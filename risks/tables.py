@@ -360,7 +360,7 @@ class RiskTable(ListTable):
         For a past day `today` is that day, `until` the moment just after it, and `queryset` of versions.
         """
         without = [
-            *(() if rules.can_bulk_edit(actor) else ("select",)),
+            *(() if rules.can_bulk_edit(actor, registers[0] if len(registers) == 1 else None) else ("select",)),
             *(() if len(registers) > 1 else ("register",)),
         ]
         self.chinese = record_language() == "zh"
@@ -383,6 +383,8 @@ class RiskTable(ListTable):
 
     def load(self, queryset: QuerySet[Risk]) -> list[Risk]:
         risks = list(queryset.only(*self._fields))
+        for risk in risks:
+            risk.register = self.registers[risk.register_id]
         keys = [risk.id for risk in risks]
         owners = {risk.owner_id for risk in risks if risk.owner_id}
         self.people |= people_by_id(owners - self.people.keys())

@@ -77,7 +77,7 @@ def read_board(mitigations: MitigationQuerySet, today: date) -> list[Column]:
         {str(state): found.order_by().values("pk") for state, found in columns.items()},
     )
     shown = [pk for its_ids in ids.values() for pk in its_ids]
-    risk = ("team_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id")
+    risk = ("team_id", "register_id", "code", "title_en", "title_zh", "state", "owner_id", "created_by_id")
     rows = Mitigation.objects.select_related("owner", "risk").only(
         "team_id", "kind", "title_en", "title_zh", "trigger_en", "trigger_zh", "state", "due_date",
         "done_date", "version", "owner__name", "owner__email", *(f"risk__{name}" for name in risk),

@@ -295,7 +295,7 @@ def bulk_update_risks(
     risks = list(
         Risk.objects.select_for_update(of=("self",), no_key=True)
         .filter(team_id=by.team_id, pk__in=risk_ids)
-        .select_related("owner", "category", "subcategory")
+        .select_related("register", "owner", "category", "subcategory")
         .order_by("pk")
     )
     _check_all_there(risks, risk_ids, seen)
@@ -341,6 +341,8 @@ def _check_all_can(risks: Iterable[Risk], by: Actor, move: Move | None) -> None:
     def refused(risk: Risk) -> bool:
         return not (rules.can_move_risk(by, risk, move) if move else rules.can_edit_risk(by, risk))
 
+    for risk in risks:
+        rules.check_is_not_archived(risk.register)
     codes = [risk.code for risk in risks if refused(risk)]
     if codes:
         raise Invalid(
@@ -390,7 +392,9 @@ def expire_acceptances(on: date, *, by_way_of: Origin = Origin.COMMAND) -> int:
 
     They are due for review at once.
     """
-    ended = Acceptance.objects.filter(ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED)
+    ended = Acceptance.objects.filter(
+        ended_at=None, until_date__lt=on, risk__state=State.ACCEPTED, risk__register__archived_at=None
+    )
     risks = list(
         Risk.objects.select_for_update(of=("self",), no_key=True)
         .filter(acceptances__in=ended)

@@ -280,11 +280,14 @@ def why_not_assess(scope: Scope) -> Callable[[Shown], str]:
     me = scope.user.pk
 
     @cache
-    def ask(state: str, owner_id: int | None, created_by_id: int | None) -> str:
-        risk = Risk(team=scope.team, state=state, owner_id=owner_id, created_by_id=created_by_id)
+    def ask(register_id: int, state: str, owner_id: int | None, created_by_id: int | None) -> str:
+        register = scope.register_of(register_id)
+        risk = Risk(
+            team=scope.team, register=register, state=state, owner_id=owner_id, created_by_id=created_by_id
+        )
         return rules.reason_against(rules.check_can_assess_risk, scope.actor, risk)
 
     def mine(user_id: int | None) -> int | None:
         return me if user_id == me else None
 
-    return lambda risk: ask(risk.state, mine(risk.owner_id), mine(risk.created_by_id))
+    return lambda risk: ask(risk.register_id, risk.state, mine(risk.owner_id), mine(risk.created_by_id))

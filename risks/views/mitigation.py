@@ -124,6 +124,7 @@ class Cards:
     def html(self, mitigation: Mitigation, options: SafeString) -> SafeString:
         """A card: dragged, or moved by its select."""
         table, url = self.table, f"{self.table.address.path}{mitigation.pk}/"
+        mitigation.risk.register = self.scope.register_of(mitigation.risk.register_id)
         why = rules.reason_against(rules.check_can_edit_mitigation, self.scope.actor, mitigation)
         due = table.cell_due(mitigation)
         return format_html(

@@ -231,7 +231,7 @@ REFILL = frozenset({"find", "template_choice", "another_register"})
 @team_view
 def risk_create(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Log a risk in one screen."""
-    rules.check_can_propose_risk(scope.actor)
+    rules.check_can_propose_risk(scope.actor, scope.register)
     if not scope.registers:
         return render_page(request, "risks/risk/no_register.html")
     register = _chosen_register(request, scope)

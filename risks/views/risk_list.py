@@ -261,7 +261,7 @@ def _way_back(request: HttpRequest, scope: Scope, target: str) -> str:
 @team_view
 def risk_bulk(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Ask what to change of the ticked risks, then change it. The query is that of the list they are in."""
-    rules.check_can_bulk_edit(scope.actor)
+    rules.check_can_bulk_edit(scope.actor, scope.register)
     page = read_list(request, scope)
     if request.method != "POST":
         return redirect(page.address.url())
