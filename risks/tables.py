@@ -359,8 +359,9 @@ class RiskTable(ListTable):
 
         For a past day `today` is that day, `until` the moment just after it, and `queryset` of versions.
         """
+        alone = registers[0] if len(registers) == 1 else None
         without = [
-            *(() if rules.can_bulk_edit(actor, registers[0] if len(registers) == 1 else None) else ("select",)),
+            *(() if rules.can_bulk_edit(actor, alone) else ("select",)),
             *(() if len(registers) > 1 else ("register",)),
         ]
         self.chinese = record_language() == "zh"
