@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from machine import (
@@ -62,26 +62,49 @@ def run(options: argparse.Namespace) -> int:
         prepare_database(options, settings)
     # Chosen late: granian would share a port that another bin/run took meanwhile.
     port = choose_port(options.host, options.port)
-    say(f"Starting {options.workers} workers")
-    process = subprocess.Popen(
-        server_command(options, port),
+    settings["RISKREG_BASE_URL"] = address(options.host, port)  # where links in mails lead
+    say(f"Starting {options.workers} processes{' and the worker' if options.worker else ''}")
+    running = {"server": start(server_command(options, port), settings)}
+    try:
+        wait_until_healthy(running["server"], options.host, port)
+        if options.worker:
+            running["worker"] = start([str(PYTHON), "manage.py", "worker"], settings)
+        announce(options, home, port)
+        name, code = wait_for_any(running)
+    except KeyboardInterrupt:
+        say("Stopped")
+        return 0
+    finally:
+        for process in running.values():  # the server first: then nobody asks for more
+            stop(process)
+    raise UserError(f"The {name} ended by itself, with exit code {code}; what it printed is above.")
+
+
+def start(command: list[str], settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process of the register in a group of its own."""
+    return subprocess.Popen(
+        command,
         cwd=ROOT,
         env=clean_environment(settings),
         stdin=subprocess.DEVNULL,
         process_group=0,  # Ctrl-C comes to us, and we stop it in order
     )
-    try:
-        wait_until_healthy(process, options.host, port)
-        announce(options, home, port)
-        code = attend(process, patience=0)
-    except KeyboardInterrupt:
-        say("Stopped")
-        return 0
-    finally:
-        end(process)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # workers left behind by a server that was killed
-    raise UserError(f"The server ended by itself, with exit code {code}; what it printed is above.")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it has started."""
+    end(process)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # left behind by a process that was killed
+
+
+def wait_for_any(running: Mapping[str, subprocess.Popen[bytes]]) -> tuple[str, int]:
+    """Wait until one of the processes ends; return its name and exit code."""
+    while True:
+        for name, process in running.items():
+            if (code := process.poll()) is not None:
+                return name, code
+        time.sleep(0.2)
 
 
 def server_command(options: argparse.Namespace, port: int) -> list[str]:
@@ -345,6 +368,7 @@ def parse(command: str, arguments: Sequence[str]) -> argparse.Namespace:
         add("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
         add("--empty", action="store_true", help="without the demonstration, with data of its own")
         add("--workers", type=positive, default=2, help="processes that answer (default: 2)")
+        add("--no-worker", dest="worker", action="store_false", help="no mail, no reminders: only the pages")
     if command == "test":
         parser.description = "Run all tests on SQLite and on PostgreSQL. Other arguments go to pytest."
         for flag, name in (("--sqlite", "SQLite"), ("--postgres", "PostgreSQL")):

@@ -1,6 +1,7 @@
 """The commands of bin/, where they decide something: no network, nothing installed."""
 
 import argparse
+import contextlib
 import json
 import shutil
 import socket
@@ -330,3 +331,69 @@ def test_check_with_one_failing_gate_runs_the_rest_and_names_it(bootstrap, monke
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line] == ["ok", "FAILED", "the", "ok", "bin/check:"]
     assert lines[-1] == "bin/check: failed: two"
+
+
+# --- bin/run and its processes
+
+
+def sleeper(bootstrap, code: str = "import time; time.sleep(60)"):
+    return bootstrap.start([sys.executable, "-c", code], {})
+
+
+def test_wait_for_any_names_the_process_that_ended(bootstrap):
+    running = {"server": sleeper(bootstrap), "worker": sleeper(bootstrap, "raise SystemExit(3)")}
+    try:
+        assert bootstrap.wait_for_any(running) == ("worker", 3)
+    finally:
+        for process in running.values():
+            bootstrap.stop(process)
+    assert running["server"].returncode == -15
+
+
+def run_with(bootstrap, monkeypatch, tmp_path, *, end, arguments=()):
+    """Call bin/run with everything but its processes left out; returns their commands and in which order
+    they were stopped."""
+    started, stopped = [], []
+    monkeypatch.setattr(bootstrap, "VAR", tmp_path)
+    for name in ("ensure_pango", "ensure_venv", "prepare_database", "announce", "wait_until_healthy"):
+        monkeypatch.setattr(bootstrap, name, lambda *args: None)
+    monkeypatch.setattr(bootstrap, "one_at_a_time", contextlib.nullcontext)
+    monkeypatch.setattr(bootstrap, "choose_port", lambda host, port: 8123)
+    monkeypatch.setattr(
+        bootstrap, "start", lambda command, settings: started.append((command, settings)) or command
+    )
+    monkeypatch.setattr(bootstrap, "stop", stopped.append)
+    monkeypatch.setattr(bootstrap, "wait_for_any", end)
+    try:
+        code = bootstrap.run(bootstrap.parse("run", list(arguments)))
+    except bootstrap.UserError as error:
+        code = str(error)
+    return code, started, stopped
+
+
+def test_run_starts_the_worker_beside_the_server_and_stops_the_server_first(bootstrap, monkeypatch, tmp_path):
+    def stopped_by_hand(running):
+        assert list(running) == ["server", "worker"]
+        raise KeyboardInterrupt
+
+    code, started, stopped = run_with(bootstrap, monkeypatch, tmp_path, end=stopped_by_hand)
+
+    assert code == 0
+    assert [command[1:3] for command, _settings in started] == [["-m", "granian"], ["manage.py", "worker"]]
+    assert {settings["RISKREG_BASE_URL"] for _command, settings in started} == {"http://127.0.0.1:8123"}
+    assert stopped == [command for command, _settings in started]
+
+
+def test_run_whose_worker_ends_says_so_and_stops_the_server(bootstrap, monkeypatch, tmp_path):
+    code, started, stopped = run_with(bootstrap, monkeypatch, tmp_path, end=lambda running: ("worker", 1))
+
+    assert code == "The worker ended by itself, with exit code 1; what it printed is above."
+    assert len(started) == len(stopped) == 2
+
+
+def test_run_without_worker_starts_the_server_only(bootstrap, monkeypatch, tmp_path):
+    _code, started, stopped = run_with(
+        bootstrap, monkeypatch, tmp_path, end=lambda running: ("server", 1), arguments=["--no-worker"]
+    )
+
+    assert len(started) == len(stopped) == 1

@@ -25,7 +25,7 @@ from risks.services.history import save_tracked
 from risks.services.links import base_url, check_base_url
 from risks.services.mailer import GIVE_UP, LEASE, RESTS, is_mail_due, pack, send_due
 from risks.services.notice import mark_read, notify
-from tests.threads import at_once, own_connections  # noqa: F401
+from tests.threads import at_once
 
 LINK = re.compile(r"https?://[^\s\"<>]+")
 
@@ -371,7 +371,7 @@ def test_mail_whose_worker_died_in_the_middle_goes_out_again_under_the_same_id(t
 
 
 @pytest.mark.usefixtures("own_connections")
-def test_two_senders_at_once_send_each_mail_once(own_connections, cast, make_risk):  # noqa: F811
+def test_two_senders_at_once_send_each_mail_once(own_connections, cast, make_risk):
     risk = make_risk()
     people = list(cast.members.values())
     User.objects.filter(pk=cast.reader.pk).update(delivery={"mention": "digest"})

@@ -21,7 +21,7 @@ from risks.services.notice import notify
 from risks.services.reminder import remind
 from risks.services.schedule import SCHEDULES, Schedule, tick
 from tests.rows import change
-from tests.threads import at_once, own_connections  # noqa: F401
+from tests.threads import at_once
 
 DAILY = Schedule("daily", "10 5 * * *", mail_due)
 TODAY = date(2026, 11, 23)
@@ -92,7 +92,7 @@ def test_schedules_have_names_of_their_own_and_can_be_queued(db):
         assert schedule.last_due(timezone.now()) <= timezone.now()
 
 
-def test_three_clocks_at_once_hand_over_once(own_connections):  # noqa: F811
+def test_three_clocks_at_once_hand_over_once(own_connections):
     at = moment("2026-11-23 06:00")
     assert at_once(*[lambda: tick(at, [DAILY])] * 3) == [None] * 3
     assert (ScheduledRun.objects.count(), DBTaskResult.objects.count()) == (1, 1)
@@ -149,7 +149,7 @@ def test_worker_that_departs_gives_its_job_back_at_once(running):
     assert (Worker.objects.count(), jobs.is_job_ready()) == (0, True)
 
 
-def test_two_that_take_back_at_once_do_it_once(own_connections, running):  # noqa: F811
+def test_two_that_take_back_at_once_do_it_once(own_connections, running):
     running("a")
     counts = []
     ends = at_once(*[lambda: counts.append(jobs.take_back_jobs(timezone.now()))] * 3)
@@ -270,7 +270,7 @@ def test_jobs_of_the_night_can_be_done_twice(cast, make_risk):
     assert set(first) == set(second)
 
 
-def test_two_reminders_at_once_tell_once(own_connections, cast, make_risk):  # noqa: F811
+def test_two_reminders_at_once_tell_once(own_connections, cast, make_risk):
     for _turn in range(5):
         make_risk(owner=cast.owner, next_review_date=TODAY)
     assert at_once(*[lambda: remind(TODAY)] * 2) == [None] * 2

@@ -28,7 +28,6 @@ from risks.models import Mail, Worker
 from risks.services.mailer import mail_due
 from risks.services.notice import build_notices, tell
 from tests.smtp_sink import Sink, smtp_sink
-from tests.threads import own_connections  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTICES = 500
@@ -97,7 +96,7 @@ def test_each_of_500_notices_arrives_though_the_worker_is_killed(
     own_connections,
     cast,
     make_risk,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     risk = make_risk()
     people = [cast.owner, cast.reader, cast.contributor, cast.administrator]
@@ -128,7 +127,7 @@ def test_each_of_500_notices_arrives_though_the_worker_is_killed(
 def test_worker_told_to_stop_ends_after_its_job_and_takes_its_row_away(
     own_connections,
     cast,
-    tmp_path,  # noqa: F811
+    tmp_path,
 ):
     with smtp_sink() as sink, worker(sink, tmp_path) as process:
         for _attempt in range(300):

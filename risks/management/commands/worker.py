@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -38,8 +39,8 @@ class Command(BaseCommand):
             "--once", action="store_true", help="Do what is due now, then end; for cron, every minute."
         )
 
-    def handle(self, *args: Any, once: bool, verbosity: int, **options: Any) -> None:
-        worker = Worker(verbosity)
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        worker = Worker()
         worker.configure_signals()
         worker.work(once=once)
 
@@ -50,14 +51,13 @@ class Worker(QueueWorker):
     It is used in its `batch` mode, in which it returns when the queue is empty.
     """
 
-    def __init__(self, verbosity: int = 1) -> None:
+    def __init__(self) -> None:
         super().__init__(
             queue_names=["*"], interval=0, batch=True, backend_name="default", startup_delay=False,
             max_tasks=None, worker_id=secrets.token_hex(16), excluded_queue_names=[],
         )  # fmt: skip
-        logger.setLevel(logging.INFO if verbosity else logging.ERROR)
-        logging.getLogger("django_tasks_db").setLevel(logging.WARNING)
         self.ended = threading.Event()
+        self.watched: datetime | None = None
 
     def work(self, *, once: bool = False) -> None:
         """Work until told to stop, or, once, until nothing is left to do."""
@@ -98,12 +98,12 @@ class Worker(QueueWorker):
     def _watch_clock(self) -> None:
         now = timezone.now()
         minute = now.replace(second=0, microsecond=0)
-        if minute == getattr(self, "_watched", None):
+        if minute == self.watched:
             return
         take_back_jobs(now)
         for name in tick(now):
             logger.info("due: %s", name)
-        self._watched = minute
+        self.watched = minute
 
     def _show_life(self) -> None:
         """In a thread of its own, with a connection of its own: also while a long job is being done."""
