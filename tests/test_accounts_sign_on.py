@@ -271,11 +271,9 @@ def membership(user: User) -> tuple[str, bool, bool] | None:
     )
 
 
-def told(user: User) -> list[tuple[str, str, Any]]:
-    lines = AuditEvent.objects.filter(subject=user, object_type="membership").order_by("pk")
-    return [
-        (line.verb, line.origin, line.changes.get("role")) for line in lines if line.origin == Origin.SIGN_ON
-    ]
+def told(user: User) -> list[tuple[str, User | None, Any]]:
+    lines = AuditEvent.objects.filter(subject=user, object_type="membership", origin=Origin.SIGN_ON)
+    return [(line.verb, line.actor, line.changes.get("role")) for line in lines.order_by("pk")]
 
 
 def test_groups_give_the_highest_role_and_take_it_back(cast: Cast, issuer: Issuer) -> None:
