@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from risks.forms.merge import MergeForm
+from risks.forms.renderer import Form
 from risks.models import Matrix, Register, Team
 
 
@@ -36,3 +38,16 @@ class RegisterForm(MergeForm):
         else:
             self.initial.setdefault("matrix", matrices.queryset.first())
         self.style_widgets()
+
+
+class RemoveForm(Form):
+    """The key, typed by hand, so that nobody removes a register in passing."""
+
+    key = forms.CharField(
+        label=_("Key of the register"),
+        max_length=20,
+        strip=True,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}
+        ),
+    )

@@ -52,6 +52,14 @@ def unindex_risk(risk_id: int) -> None:
         cursor.execute(sql, [risk_id])
 
 
+def unindex_register(register_id: int) -> None:
+    """Take all risks of a register out of the index, while they are still in their table."""
+    key = "id" if connection.vendor == "postgresql" else "rowid"
+    sql = f"DELETE FROM risks_search WHERE {key} IN (SELECT id FROM risks_risk WHERE register_id = %s)"  # noqa: S608  # nosec B608 - constants
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [register_id])
+
+
 def clear_index() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM risks_search")

@@ -77,7 +77,7 @@ def prepare_files(files: Sequence[UploadedFile], *, risk: Risk, by: Actor) -> It
             attachment.file = storage().save(name, file)
         yield prepared
     except BaseException:
-        _delete_stored(written)
+        delete_stored(written)
         raise
 
 
@@ -287,10 +287,10 @@ def drop_files(attachments: Iterable[Attachment], *, by: Actor) -> None:
     for risk_id, count in Counter(attachment.risk_id for attachment in found).items():
         Risk.objects.filter(pk=risk_id).update(attachment_count=F("attachment_count") - count)
     names = [str(attachment.file) for attachment in found]
-    transaction.on_commit(lambda: _delete_stored(names))
+    transaction.on_commit(lambda: delete_stored(names))
 
 
-def _delete_stored(names: Iterable[str]) -> None:
+def delete_stored(names: Iterable[str]) -> None:
     """What cannot be deleted now is an orphan, which the daily housekeeping deletes."""
     for name in names:
         try:
@@ -302,5 +302,5 @@ def _delete_stored(names: Iterable[str]) -> None:
 def delete_orphans(before: datetime) -> int:
     """Delete stored files written before the moment that belong to nothing. Returns how many."""
     names = list(orphaned_files(before))
-    _delete_stored(names)
+    delete_stored(names)
     return len(names)
