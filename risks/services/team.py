@@ -18,6 +18,7 @@ from risks.rules import Actor
 from risks.services.audit import changes_between, record, values_of
 from risks.services.history import save_tracked
 from risks.services.merge import hold
+from risks.services.register_life import check_key_is_new
 
 REGISTER_FIELDS = (
     "name_en", "name_zh", "description_en", "description_zh", "matrix", "budget_amount", "currency",
@@ -62,6 +63,7 @@ def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership
 def create_register(team: Team, values: Mapping[str, Any], *, by: Actor) -> Register:
     register = Register(team=team, **values)
     rules.check_can_administer(by, register)
+    check_key_is_new(team, register.key)
     register.full_clean()
     save_tracked(register, by=by)
     record(Verb.CREATED, register, by=by, register=register)
