@@ -87,6 +87,10 @@ urlpatterns = [
     path(TEAM + "registers/", register.register_list, name="register-list"),
     path(TEAM + "registers/new/", register.register_create, name="register-create"),
     path(TEAM + "registers/<str:key>/edit/", register.register_update, name="register-update"),
+    path(TEAM + "registers/<str:key>/export.zip", register.register_export, name="register-export"),
+    path(TEAM + "registers/<str:key>/archive/", register.register_archive, name="register-archive"),
+    path(TEAM + "registers/<str:key>/restore/", register.register_restore, name="register-restore"),
+    path(TEAM + "registers/<str:key>/remove/", register.register_remove, name="register-remove"),
     # the list of risks
     path(RISKS, risk_list.risk_list, name="risk-list"),
     path(RISKS + "export.<str:format>", risk_list.risk_export, name="risk-export"),
