@@ -27,12 +27,11 @@ class FilesField(forms.FileField):
     widget = FilesInput
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(
-            **{"label": _("Files"), "required": False, "allow_empty_file": True, "max_length": None} | options
-        )
+        given: dict[str, Any] = {"label": _("Files"), "required": False, "allow_empty_file": True} | options
+        super().__init__(**given)
         self.widget.attrs |= {"accept": allowed_extensions(settings.ATTACHMENT_TYPES), "multiple": True}
 
-    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:  # type: ignore[override]
+    def clean(self, data: Any, initial: Any = None) -> list[UploadedFile]:
         given = data if isinstance(data, list | tuple) else [data] if data else []
         clean_one = super().clean
         return [clean_one(each, initial) for each in given] or ([clean_one(None)] if self.required else [])
@@ -51,7 +50,7 @@ class FilesMixin:
 class AttachForm(FilesMixin, Form):
     """Files, at least one."""
 
-    files = FilesField(
+    files = FilesField(  # type: ignore[assignment]  # a form's own `files` is not a field, and stays
         required=True, label=_("Add files"), error_messages={"required": _("Choose at least one file.")}
     )
 

@@ -71,12 +71,12 @@ PARTS = (
     Part("acceptances", _by_risk(Acceptance)),
     Part("state_changes", _own(StateChange.objects)),
     Part("assessments", _own(Assessment.objects)),
-    Part("mitigation_versions", _own(Mitigation.history)),  # type: ignore[attr-defined]
+    Part("mitigation_versions", _own(Mitigation.history)),
     Part("mitigations", _own(Mitigation.objects)),
-    Part("risk_versions", _own(Risk.history)),  # type: ignore[attr-defined]
+    Part("risk_versions", _own(Risk.history)),
     Part("risks", _own(Risk.objects)),
     Part("level_tallies", _own(LevelTally.objects), kept=False),
-    Part("register_versions", _own(Register.history, "id")),  # type: ignore[attr-defined]
+    Part("register_versions", _own(Register.history, "id")),
 )
 """In the order in which they can be deleted: what points at a row comes before it."""
 
