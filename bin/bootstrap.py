@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     # Chosen late: granian would share a port that another bin/run took meanwhile.
     port = choose_port(options.host, options.port)
     settings["RISKREG_BASE_URL"] = address(options.host, port)  # where links in mails lead
-    say(f"Starting {options.workers} processes{' and the worker' if options.worker else ''}")
+    say(f"Starting {options.workers} server processes{' and the worker' if options.worker else ''}")
     running = {"server": start(server_command(options, port), settings)}
     try:
         wait_until_healthy(running["server"], options.host, port)
