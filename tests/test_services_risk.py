@@ -493,7 +493,7 @@ def test_expire_acceptances_of_two_teams_writes_each_event_into_its_team(cast, m
 
     expire_acceptances(timezone.localdate() + timedelta(days=365))
 
-    moved = AuditEvent.objects.filter(origin=Origin.COMMAND).order_by("team_id")
+    moved = AuditEvent.objects.filter(origin=Origin.COMMAND, verb=Verb.MOVED).order_by("team_id")
     assert [(event.team_id, event.object_label) for event in moved] == sorted(
         [(cast.team.pk, "VOICE-1 Risk 1"), (cast.other_team.pk, "OTHER-1 A risk of the other team")]
     )

@@ -68,9 +68,10 @@ def test_language_of_the_report_is_not_the_readers(reader, cast):
 def test_download_is_recorded(reader, cast, register):
     reader.get(DOWNLOAD, CHOICE)
 
-    event = AuditEvent.objects.get(verb="exported")
+    event = AuditEvent.objects.get(verb="downloaded")
     assert (event.actor, event.register, event.team) == (cast.reader, register, cast.team)
     assert event.object_label == "VOICE-2026-10-en.pdf"
+    assert event.changes == {"month": [None, "2026-10"], "language": [None, "en"]}
 
 
 @pytest.mark.parametrize("address", [CHOOSE, DOWNLOAD])

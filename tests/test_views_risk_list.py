@@ -186,7 +186,7 @@ def test_owner_who_has_left_the_team_is_still_named(cast, make_risk, show):
     make_risk(owner=cast.owner)
     stored.change(cast.owner.memberships.all(), is_active=False)
 
-    assert cells(show(), "owner") == ["Owner"]
+    assert cells(show(), "owner") == ["Owner (left)"]
 
 
 # --- order, pages

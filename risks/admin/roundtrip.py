@@ -23,6 +23,7 @@ from risks.exceptions import Invalid
 from risks.exchange.library import RowReport, import_templates, read_templates, write_templates
 from risks.exchange.library_files import FORMATS
 from risks.models import Template
+from risks.services.export import record_export
 
 _SALT = "risks.admin.import"
 _VALID_FOR = 3600  # seconds from preview to confirmation
@@ -80,15 +81,27 @@ class RoundTrip(Tracked, ModelAdmin):
             raise PermissionDenied
         if format_name not in FORMATS:
             raise Http404
-        return _download(format_name, Template.objects.all())
+        return self._download(request, format_name, Template.objects.all())
 
     @admin.action(description=gettext_lazy("Export the selected templates as CSV"), permissions=["view"])
     def export_csv(self, request: HttpRequest, queryset: QuerySet[Template]) -> HttpResponse:
-        return _download("csv", queryset)
+        return self._download(request, "csv", queryset)
 
     @admin.action(description=gettext_lazy("Export the selected templates as JSON"), permissions=["view"])
     def export_json(self, request: HttpRequest, queryset: QuerySet[Template]) -> HttpResponse:
-        return _download("json", queryset)
+        return self._download(request, "json", queryset)
+
+    def _download(
+        self, request: HttpRequest, format_name: str, templates: QuerySet[Template]
+    ) -> HttpResponse:
+        name = f"risk-templates-{timezone.localdate():%Y-%m-%d}.{format_name}"
+        content = write_templates(format_name, templates)
+        record_export(Template(), name, by=operator_of(request, None), asked={"rows": templates.count()})
+        return HttpResponse(
+            content,
+            content_type=FORMATS[format_name].content_type,
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
 
     # --- in
 
@@ -160,12 +173,3 @@ class RoundTrip(Tracked, ModelAdmin):
             "unchanged": sum(row.kind == "skip" for row in rows),
         }
         return TemplateResponse(request, "admin/risks/template/import.html", context, status=status)
-
-
-def _download(format_name: str, templates: QuerySet[Template]) -> HttpResponse:
-    response = HttpResponse(
-        write_templates(format_name, templates), content_type=FORMATS[format_name].content_type
-    )
-    name = f"risk-templates-{timezone.localdate():%Y-%m-%d}.{format_name}"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.models import QuerySet
@@ -454,6 +455,10 @@ def _in_words(kind: str, name: str, value: Any, people: People) -> str:
         return formatting.share(value)
     if name == "progress":
         return formatting.share(value / 100)
+    if name == "month":
+        return formatting.month(date.fromisoformat(f"{value}-01"))
+    if name == "language":
+        return str(dict(settings.LANGUAGES).get(value, value))
     choices = _choices(kind, name)
     if choices:
         return str(choices.get(value, value))

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import models
+
 from risks.enums import Verb
-from risks.models import AuditEvent, Register, Team
+from risks.models import AuditEvent, Register
 from risks.rules import Actor
-from risks.services.audit import build_event
+from risks.services.audit import record
 
 
-def record_export(source: Register | Team, label: str, *, by: Actor) -> AuditEvent:
-    """Write down that a file was made of the register, or of the whole team; `label` says which file."""
+def record_export(
+    source: models.Model,
+    name: str,
+    *,
+    by: Actor,
+    asked: Mapping[str, Any] | None = None,
+    verb: Verb = Verb.EXPORTED,
+) -> AuditEvent:
+    """Write down that the file of this name was made of the register, the team or the library.
+
+    `asked` says of what exactly, such as the filters of a list; `verb` DOWNLOADED for a finished report.
+    """
     register = source if isinstance(source, Register) else None
-    event = build_event(Verb.EXPORTED, source, by=by, register=register)
-    event.object_label = label[:400]
-    event.save()
-    return event
+    changes = {key: [None, value] for key, value in (asked or {}).items() if value not in (None, "")}
+    return record(verb, source, by=by, register=register, label=name, changes=changes)

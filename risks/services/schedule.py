@@ -21,6 +21,7 @@ from django.db import IntegrityError, transaction
 from risks.models import ScheduledRun
 from risks.services.housekeeping import keep_house, remind_of_due
 from risks.services.mailer import is_mail_due, mail_due
+from risks.services.seal import is_unsealed, seal_trail
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ SCHEDULES: Sequence[Schedule] = (
     Schedule("housekeeping", "10 0 * * *", keep_house),
     Schedule("reminders", "10 5 * * *", remind_of_due),  # before the hour of most daily mails
     Schedule("mail", "* * * * *", mail_due, is_mail_due),
+    Schedule("seals", "*/5 * * * *", seal_trail, is_unsealed),
 )
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_GET
 
+from risks.enums import Verb
 from risks.forms.report import ReportForm
 from risks.htmx import render_page
 from risks.reports.monthly import TooManyRisks, make_report
@@ -46,7 +47,10 @@ def report_download(request: HttpRequest, scope: Scope) -> HttpResponse:
     except PdfUnavailable as refusal:
         return _page(request, form, status=503, unavailable=str(refusal.message))
     name = f"{register.key}-{month:%Y-%m}-{language}.pdf"
-    record_export(register, name, by=scope.actor)
+    record_export(
+        register, name, by=scope.actor, verb=Verb.DOWNLOADED,
+        asked={"month": f"{month:%Y-%m}", "language": language},
+    )  # fmt: skip
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"}
     return HttpResponse(pdf, content_type="application/pdf", headers=headers)
 

@@ -374,7 +374,8 @@ def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponse
         )
     source = scope.register.key if scope.register else scope.team.slug
     name = f"{source}-{'as-of-' if scope.as_of else ''}{scope.today:%Y-%m-%d}.{format}"
-    record_export(scope.register or scope.team, name, by=scope.actor)
+    asked = {"query": page.address.query, "rows": page.table.total}
+    record_export(scope.register or scope.team, name, by=scope.actor, asked=asked)
     sheet = risk_sheet(
         page.table.data.data,
         registers=scope.shown_registers,
