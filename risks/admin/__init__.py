@@ -9,7 +9,7 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from risks.admin import accounts, library, matrix, risk, team  # noqa: F401
+from risks.admin import accounts, jobs, library, matrix, risk, team  # noqa: F401
 
 admin.site.site_header = admin.site.site_title = "RiskReg"
 admin.site.enable_nav_sidebar = False  # the room goes to the second language
