@@ -156,7 +156,10 @@ class Overview:
 
 @dataclass(frozen=True)
 class Asked:
-    """Whose overview, of which registers, on which day. `register` is the one, if it is one only."""
+    """Whose overview, of which registers, on which day. `register` is the one, if it is one only.
+
+    `left_out` are the team's registers that are not looked at, because they are archived.
+    """
 
     team: Team
     registers: Sequence[Register]
@@ -164,6 +167,7 @@ class Asked:
     user: User
     confirms: bool
     today: date
+    left_out: Sequence[Register] = ()
 
 
 def read_overview(asked: Asked) -> Overview:
@@ -246,13 +250,15 @@ _SOUGHT = {
 
 
 @cache
-def _statement(one_register: bool, registers: int) -> str:
+def _statement(one_register: bool, registers: int, left_out: int) -> str:
     parts = [
         *(f"SELECT 0, '{name}', COUNT(*) FROM {source}" for name, source in _COUNTED.items()),  # noqa: S608  # nosec B608
         *(f"SELECT 1, '{name}', id FROM (SELECT {source}) AS part" for name, source in _SOUGHT.items()),  # noqa: S608  # nosec B608
     ]
     # The plus keeps SQLite from the register's index, which would make it read every row of the register.
     one = " AND +register_id = %(register)s" if one_register else ""
+    if left_out and not one_register:
+        one = f" AND +register_id NOT IN ({', '.join(f'%(left{index})s' for index in range(left_out))})"
     marks = ", ".join(f"%(register{index})s" for index in range(registers)) or "NULL"
     return (_NET + " UNION ALL ".join(parts)).replace("{one}", one).replace("{registers}", marks)
 
@@ -269,12 +275,14 @@ def _read_ids(asked: Asked) -> tuple[Ids, Mapping[str, int]]:
         "soon": connection.ops.adapt_datefield_value(asked.today + ENDING_SOON),
         "since": connection.ops.adapt_datetimefield_value(window_start(asked.today)),
         **{f"register{index}": register.pk for index, register in enumerate(asked.registers)},
+        **{f"left{index}": register.pk for index, register in enumerate(asked.left_out)},
     }
     if asked.register:
         params["register"] = asked.register.pk
     ids: dict[str, list[int]] = {name: [] for name in _SOUGHT}
     counts: dict[str, int] = {}
-    for is_id, name, number in execute(_statement(asked.register is not None, len(asked.registers)), params):
+    statement = _statement(asked.register is not None, len(asked.registers), len(asked.left_out))
+    for is_id, name, number in execute(statement, params):
         if is_id:
             ids[name].append(number)
         else:

@@ -57,7 +57,7 @@ def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
         found.qs,
         address=address,
         risks_path=reverse("risks:risk-list", args=[scope.team.slug]),
-        registers=scope.registers,
+        registers=[*scope.registers, *scope.archived],
         today=today,
         people=people,
     )

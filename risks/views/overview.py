@@ -43,6 +43,7 @@ def overview(request: HttpRequest, scope: Scope) -> HttpResponse:
         scope.user,
         confirms=scope.actor.is_manager,
         today=timezone.localdate(),
+        left_out=scope.archived,
     )
     found = read_overview(asked)
     if found.is_empty:

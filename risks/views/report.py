@@ -56,7 +56,9 @@ def report_download(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 
 def _form(scope: Scope, **kwargs: Any) -> ReportForm:
-    return ReportForm(registers=scope.registers, chosen=scope.register, today=timezone.localdate(), **kwargs)
+    chosen = scope.register
+    registers = [*scope.registers, *([chosen] if chosen and chosen.is_archived else [])]
+    return ReportForm(registers=registers, chosen=chosen, today=timezone.localdate(), **kwargs)
 
 
 def _page(request: HttpRequest, form: ReportForm, *, status: int = 200, **context: Any) -> HttpResponse:
