@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 
 from django.core.files.storage import FileSystemStorage
 from django.db import transaction
@@ -95,13 +95,13 @@ def _delete_rows(rows: object) -> None:
 
 def _forget_links(register: Register) -> None:
     """Risks of other registers count the links with this one's no more."""
-    lost: defaultdict[int, list[int]] = defaultdict(list)
+    lost: Counter[int] = Counter()
     for here, there in (("source", "target"), ("target", "source")):
         links = RiskLink.objects.filter(**{f"{here}__register": register})
         links = links.exclude(**{f"{there}__register": register}).order_by()
-        for risk_id, count in links.values_list(there).annotate(number=Count("pk")):
-            lost[count].append(risk_id)
-    for count, ids in lost.items():
+        lost.update(dict(links.values_list(there).annotate(number=Count("pk"))))
+    for count in sorted(set(lost.values())):
+        ids = [risk_id for risk_id in lost if lost[risk_id] == count]
         for first in range(0, len(ids), BATCH):
             risks = Risk.objects.filter(pk__in=ids[first : first + BATCH])
             risks.update(link_count=F("link_count") - count)
