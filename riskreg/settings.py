@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "risks.middleware.PrivatePagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "risks.middleware.MethodsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "risks.middleware.RefusedFormMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from allauth.core.internal.httpkit import get_client_ip
 from django.conf import settings
 from django.contrib.messages import get_messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -105,6 +105,20 @@ class RefusedFormMiddleware:
         if posted and getattr(form, "errors", None):
             response.status_code = 422
         return response
+
+
+class MethodsMiddleware:
+    """Pages are read and forms are posted: no view sees another method, and no header can claim one."""
+
+    methods = ("GET", "HEAD", "POST")
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method not in self.methods:
+            return HttpResponseNotAllowed(self.methods)
+        return self.get_response(request)
 
 
 class PrivatePagesMiddleware:

@@ -17,7 +17,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from risks import rules
 from risks.exceptions import Invalid
@@ -205,7 +205,7 @@ def get_attachment_or_404(scope: Scope, pk: int) -> Attachment:
     return attachment
 
 
-@require_GET
+@require_safe
 @team_view
 def attachment_download(request: HttpRequest, scope: Scope, pk: int) -> HttpResponseBase:
     """The content as a download; nothing in it can run, wherever it is opened."""

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from risks import rules
 from risks.exceptions import Conflict, Invalid
@@ -227,7 +227,7 @@ def _get_comment_or_404(scope: Scope, code: str, pk: int) -> Comment:
     return comment
 
 
-@require_GET
+@require_safe
 @team_view
 def comment_detail(request: HttpRequest, scope: Scope, code: str, pk: int) -> HttpResponse:
     """The lasting address of a comment: leads to where it stands now. For htmx the comment itself."""
@@ -323,7 +323,7 @@ class ShownVersion:
     html: SafeString
 
 
-@require_GET
+@require_safe
 @team_view
 def comment_versions(request: HttpRequest, scope: Scope, code: str, pk: int) -> HttpResponse:
     """What a comment said before it was edited, for every member to read."""
@@ -350,7 +350,7 @@ def _shown_alone(scope: Scope, comment: Comment) -> ShownComment:
 # --- mentions and following
 
 
-@require_GET
+@require_safe
 @team_view
 def member_suggest(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Options of a listbox: active members whose name holds what was typed after the @."""

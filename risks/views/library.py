@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 
 from risks.htmx import render_page
 from risks.models import Category, Template
@@ -12,6 +13,7 @@ from risks.queries.matrix import load_matrix
 from risks.views.access import Scope, team_view
 
 
+@require_safe
 @team_view
 def library(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Templates by category, narrowed by words and category."""
@@ -33,6 +35,7 @@ def _matches(template: Template, query: str) -> bool:
     return all(" ".join(words(term)) in text for term in query.split())
 
 
+@require_safe
 @team_view
 def library_template(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
     """One template with all it would fill in."""

@@ -10,7 +10,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from risks.enums import Kind
 from risks.forms.board import MatrixForm
@@ -33,7 +33,7 @@ ARROWS = 40
 PARTIALS = {"matrix-page": "risks/matrix/_page.html"}
 
 
-@require_GET
+@require_safe
 @dated_view
 def matrix(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Counts and codes by cell, today or at the end of a past day."""

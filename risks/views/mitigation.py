@@ -18,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from risks import rules
 from risks.enums import MitigationState
@@ -44,7 +44,7 @@ VIEWS = ("table", "board")
 Columns: TypeAlias = list[tuple[Column, list[SafeString]]]
 
 
-@require_GET
+@require_safe
 @team_view
 def mitigation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """All mitigations of the team or register as a table or, with ?view=board, as a board."""

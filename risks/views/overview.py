@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from risks import formatting, rules
 from risks.enums import Kind, Level, Moved, State
@@ -31,7 +31,7 @@ from risks.views.account import LAST_TEAM
 from risks.views.boards import ListLinks, build_boards
 
 
-@require_GET
+@require_safe
 @team_view
 def overview(request: HttpRequest, scope: Scope) -> HttpResponse:
     if request.session.get(LAST_TEAM) != scope.team.slug:

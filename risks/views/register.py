@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from risks import rules
 from risks.exceptions import Invalid
@@ -29,6 +29,7 @@ from risks.views.access import Scope, team_view
 from risks.views.merge import save_merged
 
 
+@require_safe
 @team_view
 def register_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Every register with its figures."""
@@ -97,7 +98,7 @@ def _get_register_or_404(scope: Scope, key: str) -> Register:
 # --- taking it out of use
 
 
-@require_GET
+@require_safe
 @team_view
 def register_export(request: HttpRequest, scope: Scope, key: str) -> HttpResponseBase:
     """Everything of a register as one ZIP."""

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import get_language
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from risks.enums import Verb
 from risks.forms.report import ReportForm
@@ -19,7 +19,7 @@ from risks.services.export import record_export
 from risks.views.access import Scope, team_view
 
 
-@require_GET
+@require_safe
 @team_view
 def report_new(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Choose register, month and language."""
@@ -27,7 +27,7 @@ def report_new(request: HttpRequest, scope: Scope) -> HttpResponse:
     return _page(request, _form(scope, initial=initial))
 
 
-@require_GET
+@require_safe
 @team_view
 def report_download(request: HttpRequest, scope: Scope) -> HttpResponse:
     """The PDF as a file; whatever stands against it is said on the form, with what was chosen."""

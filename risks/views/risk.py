@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from risks import rules
 from risks.charts import draw_positions, draw_steps
@@ -64,6 +65,7 @@ LAST_REGISTER = "last_register"
 # --- the page
 
 
+@require_safe
 @dated_view
 def risk_detail(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
     """Everything about one risk, today or at the end of a past day."""

@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from risks import rules
 from risks.enums import Role
@@ -57,7 +57,7 @@ def team_settings(request: HttpRequest, scope: Scope) -> HttpResponse:
 # --- members
 
 
-@require_GET
+@require_safe
 @team_view
 def member_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Members with their roles, and those who have left below them."""
