@@ -12,11 +12,12 @@ from django.test import Client
 from django.utils import timezone
 
 from risks.enums import Kind
-from risks.models import AuditEvent, Register, Risk, SavedView
+from risks.models import AuditEvent, Comment, Register, Risk, SavedView
 from risks.models.translated import Text
 from risks.queries.as_of import first_day, risks_at
 from risks.rules import Actor
 from risks.services.assessment import assess_risk
+from risks.services.discussion import add_comment, delete_comment, edit_comment
 from risks.services.history import delete_tracked, save_tracked
 from risks.services.risk import update_risk
 
@@ -190,6 +191,30 @@ def test_activity_of_the_past_pages_on(cast, moved, htmx_headers):
     older = client.get(f"{LIST}VOICE-1/?as_of={day(5)}&page=2", headers=htmx_headers("activity"))
     assert len(older.context["lines"]) > 0
     assert len(client.get(f"{LIST}VOICE-1/?as_of={day(20)}").context["lines"]) == 3
+
+
+def test_discussion_is_what_had_been_said_by_then(cast, moved):
+    by = cast.actor(cast.contributor)
+
+    def said(days):
+        page = cast.client_for(cast.contributor).get(f"{LIST}VOICE-1/?as_of={day(days)}")
+        html = page.content.decode()
+        assert '/edit/"' not in html
+        assert ('id="discussion"' in html) == bool(page.context["comments"])
+        return [comment.comment.body for comment in page.context["comments"]]
+
+    with time_machine.travel(ago(20)):
+        first = add_comment(moved, "First words", by=by)
+        gone = add_comment(moved, "Said and taken back", by=by)
+    with time_machine.travel(ago(10)):
+        edit_comment(first, "Better words", by=by, seen_version=first.version)
+        add_comment(moved, "Second", by=by)
+    with time_machine.travel(ago(5)):
+        delete_comment(gone, by=by)
+        edit_comment(Comment.objects.get(pk=first.pk), "Best words", by=by, seen_version=2)
+    assert [said(days) for days in (21, 20, 10, 5, 1)] == [
+        [], ["First words"], ["Better words", "Second"], ["Best words", "Second"], ["Best words", "Second"],
+    ]  # fmt: skip
 
 
 # --- exports

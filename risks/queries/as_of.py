@@ -16,12 +16,14 @@ from django.db.models import F, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
-from risks.models import Mitigation, Register, Risk
+from risks.models import Comment, CommentVersion, Mitigation, Register, Risk
 from risks.models.mitigation import MitigationQuerySet
 from risks.models.risk import RiskQuerySet
 from risks.models.search import TEXTS
 
 Row = TypeVar("Row", bound=models.Model)
+COMMENTS = 200
+"""Shown of a risk's discussion of a past day."""
 
 
 def _newest(model: Any, moment: datetime, groups: Sequence[str], **wanted: Any) -> Any:
@@ -67,7 +69,7 @@ def first_day(rows: Sequence[Register | Risk]) -> date | None:
 
 def risk_at(team_id: int, code: str, moment: datetime) -> Risk | None:
     """The risk with this code; one that has been deleted since too. Two queries."""
-    live = Risk.objects.filter(team=team_id, code=code).only("comment_count", "attachment_count").first()
+    live = Risk.objects.filter(team=team_id, code=code).only("comment_count").first()
     history: Any = Risk.history.model  # type: ignore[attr-defined]
     versions = history.objects.filter(team=team_id, history_date__lt=moment)
     versions = versions.filter(id=live.pk) if live else versions.filter(code=code)
@@ -76,6 +78,7 @@ def risk_at(team_id: int, code: str, moment: datetime) -> Risk | None:
     if version is None or version.history_type == "-":
         return None
     risk = row_of(Risk, version)
+    risk.comment_count = live.comment_count if live else 0
     for name in joined:
         setattr(risk, name, getattr(version, name))
     return risk
@@ -89,6 +92,23 @@ def row_of(model: type[Row], version: Any) -> Row:
             setattr(row, field.attname, getattr(version, field.attname))
     row._state.adding = False
     return row
+
+
+def comments_at(risk: Risk, moment: datetime) -> list[Comment]:
+    """The newest comments that had been made, oldest first, with what they said then; without those deleted
+    since, which say nothing any more. Counts them in the risk. Two queries at most, none without comments."""
+    if not risk.comment_count:
+        return []
+    made = Comment.objects.filter(risk=risk.pk, created_at__lt=moment, deleted_at=None)
+    comments = list(made.order_by("-created_at", "-id")[:COMMENTS])[::-1]
+    edited = {comment.pk: comment for comment in comments if comment.edited_at}
+    versions = CommentVersion.objects.filter(comment__in=edited, replaced_at__gte=moment) if edited else []
+    for version in sorted(versions, key=lambda each: each.replaced_at, reverse=True):
+        edited[version.comment_id].body = version.body
+    for comment in comments:
+        comment.risk, comment.edited_at = risk, None  # its other versions are for the page of today
+    risk.comment_count = len(comments)
+    return comments
 
 
 def with_net_movement(risks: RiskQuerySet, since: datetime) -> Any:

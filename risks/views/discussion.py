@@ -101,7 +101,7 @@ def name_risks(scope: Scope, titles: Mapping[str, Text]) -> dict[str, NamedRisk]
     """What codes become links to."""
     slug = scope.team.slug
     return {
-        code: NamedRisk(reverse("risks:risk-detail", args=[slug, code]), str(title))
+        code: NamedRisk(reverse("risks:risk-detail", args=[slug, code]) + scope.day_query, str(title))
         for code, title in titles.items()
     }
 

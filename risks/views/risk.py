@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -30,6 +30,7 @@ from risks.htmx import render_page, requested_partial
 from risks.models import Assessment, Indicator, Register, Risk
 from risks.models.translated import Text, record_language
 from risks.queries.activity import known_texts, people_in
+from risks.queries.as_of import comments_at
 from risks.queries.changes import window_start
 from risks.queries.discussion import Discussion, Links, read_discussion, read_links
 from risks.queries.matrix import LoadedMatrix
@@ -116,7 +117,7 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
     mitigations = read_mitigations(risk, until)
     indicators = [] if until else list(risk.indicators.order_by("position", "id"))  # they have no history
     acceptance = running_acceptance(risk, until) if risk.state == State.ACCEPTED else None
-    talk = Discussion() if until else read_discussion(risk)
+    talk = Discussion(comments_at(risk, until)) if until else read_discussion(risk)
     links = Links() if until else read_links(risk, talk.comments)
     people = load_people(
         ([risk], "owner"), ([risk], "created_by"), (assessments, "assessed_by"),
@@ -128,7 +129,7 @@ def _detail(scope: Scope, risk: Risk, matrix: LoadedMatrix, activity: Activity) 
         "matrix": matrix,
         "standings": [_standing(scope, risk, matrix, kind) for kind in Kind],
         "positions": draw_positions(matrix, positions, {k: str(v) for k, v in KIND_INITIALS.items()}),
-        "steps_chart": draw_steps(matrix, assessments, now),
+        "steps_chart": draw_steps(matrix, assessments, now - datetime.resolution if until else now),
         "history": [_scoring(each, matrix) for each in reversed(assessments)],
         "scored": any(positions.values()),
         "movement": (movement > 0) - (movement < 0),
