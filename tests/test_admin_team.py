@@ -3,6 +3,7 @@
 import pytest
 from allauth.account.models import EmailAddress
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth import authenticate
 
 from risks.models import AuditEvent, Matrix, Membership, Register, Risk, Team, Template, User
@@ -272,3 +273,139 @@ def test_list_queries_do_not_grow(admin, count_queries, cast, register, make_ris
 
     assert count_queries(lambda: admin.get(place)) == few
     assert admin.get(place).context["cl"].result_count >= 30
+
+
+# --- members and people, by the same rules as on their own pages
+
+
+def _row(number, **values):
+    return {f"memberships-{number}-{name}": value for name, value in values.items()}
+
+
+def _number_of(answer, user):
+    forms = answer.context["inline_admin_formsets"][0].formset.forms
+    return next(number for number, form in enumerate(forms) if form.instance.user_id == user.pk)
+
+
+def test_team_page_changes_a_role_with_line_and_version(admin, cast):
+    page = admin.get(url_of(cast.team))
+    admin.post(url_of(cast.team), form_data(page) | _row(_number_of(page, cast.reader), role="manager"))
+    event = AuditEvent.objects.latest("id")
+
+    assert Membership.objects.get(user=cast.reader).role == "manager"
+    assert (event.team, event.verb, event.subject, event.object_label) == (
+        cast.team, "changed", cast.reader, "",
+    )  # fmt: skip
+    assert event.changes == {"role": ["reader", "manager"]}
+
+
+def test_team_page_ends_and_renews_a_membership(admin, cast):
+    page = admin.get(url_of(cast.team))
+    data = form_data(page)
+    name = f"memberships-{_number_of(page, cast.reader)}-is_active"
+    del data[name]
+    admin.post(url_of(cast.team), data)
+    assert Membership.objects.get(user=cast.reader).is_active is False
+    admin.post(url_of(cast.team), form_data(admin.get(url_of(cast.team))) | {name: "on"})
+
+    assert Membership.objects.get(user=cast.reader).is_active is True
+    assert list(AuditEvent.objects.order_by("-id").values_list("verb", flat=True)[:2]) == ["joined", "left"]
+
+
+def test_team_page_keeps_an_administrator(admin, cast):
+    page = admin.get(url_of(cast.team))
+    change = _row(_number_of(page, cast.administrator), role="reader")
+    refused = admin.post(url_of(cast.team), form_data(page) | change)
+
+    assert refused.status_code == 200
+    assert refused.context["inline_admin_formsets"][0].formset.non_form_errors() == [
+        "A team needs an administrator. Make another member administrator first."
+    ]
+    assert Membership.objects.get(user=cast.administrator).role == "administrator"
+
+
+def test_team_page_swaps_the_only_administrator_in_one_go(admin, cast):
+    page = admin.get(url_of(cast.team))
+    change = _row(_number_of(page, cast.administrator), role="reader")
+    change |= _row(_number_of(page, cast.reader), role="administrator")
+    assert admin.post(url_of(cast.team), form_data(page) | change).status_code == 302
+
+    assert Membership.objects.get(user=cast.reader).role == "administrator"
+    assert Membership.objects.get(user=cast.administrator).role == "reader"
+
+
+def test_team_page_never_puts_another_person_in_a_row(admin, cast):
+    page = admin.get(url_of(cast.team))
+    number = _number_of(page, cast.reader)
+    admin.post(url_of(cast.team), form_data(page) | _row(number, user=cast.outsider.pk))
+
+    assert not Membership.objects.filter(team=cast.team, user=cast.outsider).exists()
+    assert Membership.objects.get(user=cast.reader).team == cast.team
+
+
+def test_team_made_here_is_in_its_own_trail(admin, cast):
+    values = {
+        "slug": "third", "name_en": "Third", "memberships-TOTAL_FORMS": 1, "memberships-INITIAL_FORMS": 0,
+        "memberships-0-user": cast.reader.pk, "memberships-0-role": "administrator",
+        "memberships-0-is_active": "on",
+    }  # fmt: skip
+    admin.post("/admin/risks/team/add/", values)
+    team = Team.objects.get(slug="third")
+
+    assert list(AuditEvent.objects.filter(team=team).order_by("id").values_list("verb", flat=True)) == [
+        "created",
+        "joined",
+    ]
+
+
+def test_only_administrator_of_a_team_is_not_switched_off(admin, cast):
+    data = form_data(admin.get(url_of(cast.administrator)))
+    del data["is_active"]
+    refused = admin.post(url_of(cast.administrator), data)
+
+    assert errors_at(refused, "is_active") == ["Make another member administrator first, in: Demo team"]
+    data = form_data(admin.get(url_of(cast.reader)))
+    del data["is_active"]
+    assert admin.post(url_of(cast.reader), data).status_code == 302
+
+
+def test_log_of_the_admin_site_names_nobody(admin, cast):
+    page = admin.get(url_of(cast.team))
+    admin.post(url_of(cast.team), form_data(page) | _row(_number_of(page, cast.reader), role="manager"))
+    admin.post(url_of(cast.reader), form_data(admin.get(url_of(cast.reader))) | {"name": "Rui"})
+
+    entries = LogEntry.objects.filter(object_id=str(cast.reader.pk)) | LogEntry.objects.filter(
+        object_id=str(cast.team.pk)
+    )
+    words = " ".join(f"{entry.object_repr} {entry.change_message}" for entry in entries)
+    assert entries.count() == 2
+    assert "Reader" not in words
+    assert "reader@" not in words
+
+
+def test_superuser_forgets_a_person_and_their_memberships_end(admin, cast):
+    page = f"/admin/risks/user/{cast.reader.pk}/forget/"
+    assert admin.get(page).status_code == 200
+    assert admin.post(page, {"address": "wrong@acme.example"}).status_code == 422
+    assert admin.post(page, {"address": "Reader@acme.example"}).status_code == 302
+    cast.reader.refresh_from_db()
+
+    assert (str(cast.reader), cast.reader.is_active) == (f"Former member {cast.reader.pk}", False)
+    assert Membership.objects.get(user=cast.reader).is_active is False
+    assert admin.get(url_of(cast.reader)).context["has_change_permission"] is False
+    assert admin.get(page).status_code == 403
+
+
+def test_forgetting_here_keeps_an_administrator_in_every_team(admin, cast):
+    page = f"/admin/risks/user/{cast.administrator.pk}/forget/"
+
+    assert admin.post(page, {"address": cast.administrator.email}).status_code == 422
+    cast.administrator.refresh_from_db()
+    assert cast.administrator.pseudonymised_at is None
+
+
+def test_forgetting_here_is_for_superusers(admin, cast):
+    client = staff_client("view_user", "change_user")
+
+    assert client.post(f"/admin/risks/user/{cast.reader.pk}/forget/", {}).status_code == 403
+    assert admin.get("/admin/risks/user/99999999/forget/").status_code == 404

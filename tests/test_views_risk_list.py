@@ -113,7 +113,7 @@ def test_cells_say_what_is_known(cast, make_risk, show):
 
 def test_cells_of_a_risk_without_anything_say_so(make_risk, show):
     make_risk()
-    Risk.objects.update(next_review_date=None)
+    stored.change(Risk.objects.all(), next_review_date=None)
 
     response = show()
 
