@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from risks.enums import Kind, MitigationState, Origin, State
 from risks.models import Follow, Membership, Notice, Register, Risk, User
 from risks.models.translated import Text
-from risks.queries.discussion import followers_of
+from risks.queries.discussion import followers_of, with_following
 from risks.rules import MOVES_BY_NAME, Actor
 from risks.services.assessment import assess_risk
 from risks.services.follow import set_follow
@@ -75,6 +75,18 @@ def test_somebody_who_left_or_is_switched_off_follows_nothing(cast: Cast, risk: 
     leave(cast.owner, cast)
     User.objects.filter(pk=cast.administrator.pk).update(is_active=False)
     assert names(risk) == ["Manager"]
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_count_on_the_page_is_of_those_who_follow(cast: Cast, risk: Risk, owned: bool) -> None:
+    for person, wanted in ((cast.reader, True), (cast.contributor, False), (cast.manager, False)):
+        Follow.objects.create(risk=risk, user=person, wanted=wanted)
+    leave(cast.reader, cast)
+    if not owned:
+        update_risk(risk, {"owner": None}, by=cast.actor(cast.manager))
+    read = with_following(Risk.objects.filter(pk=risk.pk), cast.manager).get()
+    assert (read.follow_choice, read.follower_count) == (False, len(followers_of(read)))
+    assert read.follower_count == 1 + owned
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import BooleanField, Case, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.expressions import RawSQL
 
 from risks.enums import MANAGERS
 from risks.markdown import people_in
@@ -99,9 +98,9 @@ def titles_of(team_id: int, codes: Iterable[str]) -> dict[str, Text]:
 # --- who can be mentioned
 
 
-def _members(team: Any) -> MembershipQuerySet:
+def _members(team_id: int) -> MembershipQuerySet:
     """Memberships of those who can read what they are told of."""
-    return Membership.objects.active().filter(team=team, user__is_active=True)
+    return Membership.objects.active().filter(team=team_id, user__is_active=True)
 
 
 def mentioned_members(comment: Comment) -> list[User]:
@@ -157,16 +156,6 @@ def suggest_handles(team: Team, typed: str) -> list[str]:
 # --- who follows
 
 
-def _choice(user: Any, risk: Any) -> Subquery:
-    """What the person has chosen about the risk; NULL if nothing."""
-    return Subquery(Follow.objects.filter(user=user, risk=risk).values("wanted")[:1])
-
-
-def _following(owner: Any) -> Q:
-    """Of memberships with their `choice`: it counts, and without one owner and managers follow."""
-    return Q(choice=True) | Q(choice=None) & (Q(role__in=MANAGERS) | Q(user=owner))
-
-
 def followers_of(risk: Risk) -> list[User]:
     """Active members who follow the risk. One query."""
     return [person for person, followed in audience([risk]) if followed]
@@ -188,7 +177,8 @@ def audience(
     if len(risks) == 1:
         [risk] = risks
         concerned = [pk for pk in (risk.owner_id, before.get(risk.pk)) if pk]
-        members = members.annotate(choice=_choice(OuterRef("user"), risk.pk))
+        chosen = Follow.objects.filter(user=OuterRef("user"), risk=risk).values("wanted")
+        members = members.annotate(choice=Subquery(chosen[:1]))
         members = members.filter(Q(choice=True) | Q(role__in=MANAGERS) | Q(user__in=concerned))
         choices = {(each.user_id, risk.pk): each.choice for each in members}
     else:
@@ -205,11 +195,21 @@ def audience(
 
 
 def with_following(risks: QuerySet[Risk], user: User) -> QuerySet[Risk]:
-    """Annotates `follow_choice` of the user, and `follower_count`: parts of the risks' own query."""
-    members = _members(OuterRef("team"))
-    members = members.annotate(choice=_choice(OuterRef("user"), OuterRef(OuterRef("pk"))))
-    counted = members.filter(_following(OuterRef("owner"))).order_by().values("team")
-    count = Subquery(counted.annotate(number=Count("pk")).values("number"), output_field=IntegerField())
-    return risks.annotate(
-        follow_choice=_choice(user.pk, OuterRef("pk")), follower_count=Coalesce(count, Value(0))
-    )
+    """Annotates `follow_choice` of the user, and `follower_count`: parts of the risks' own query.
+
+    The same as `audience`, in SQL: to build it by expressions takes four times as long as to read the risk.
+    """
+    # Constant text; the values are parameters.
+    choice = RawSQL(_CHOICE, [user.pk], output_field=BooleanField(null=True))  # noqa: S611  # nosec B611
+    count = RawSQL(_COUNT, sorted(MANAGERS), output_field=IntegerField())  # noqa: S611  # nosec B611
+    return risks.annotate(follow_choice=choice, follower_count=count)
+
+
+_CHOICE = "SELECT wanted FROM risks_follow WHERE risk_id = risks_risk.id AND user_id = %s"
+_COUNT = """
+SELECT COUNT(*) FROM risks_membership AS member
+JOIN risks_user AS person ON person.id = member.user_id AND person.is_active = TRUE
+LEFT JOIN risks_follow AS follow ON follow.risk_id = risks_risk.id AND follow.user_id = member.user_id
+WHERE member.team_id = risks_risk.team_id AND member.is_active = TRUE
+AND COALESCE(follow.wanted, member.role IN (%s, %s) OR member.user_id = risks_risk.owner_id)
+"""

@@ -16,6 +16,7 @@ PAGES = {
     "risks, wrong filter": "/t/demo/risks/?level=nonsense",
     "risk": "/t/demo/risks/VOICE-1/",
     "accepted risk": "/t/demo/risks/?state=accepted",
+    "discussion": "/t/demo/risks/VOICE-1/comments/",
     "edit risk": "/t/demo/risks/VOICE-1/edit/",
     "score risk": "/t/demo/risks/VOICE-1/assess/",
     "close risk": "/t/demo/risks/VOICE-1/move/close/",
