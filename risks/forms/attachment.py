@@ -55,8 +55,8 @@ class AttachForm(FilesMixin, Form):
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.fields["files"].widget.attrs["aria-describedby"] = "id_files_hint id_files_error"
+        super().__init__(*args, **{"auto_id": "id_attach_%s"} | options)  # beside a comment's on one page
+        self.fields["files"].widget.attrs["aria-describedby"] = "id_attach_files_hint id_attach_files_error"
 
     def add_dropped(self, request: HttpRequest) -> None:
         if getattr(request, "too_large", []):  # then some were chosen, though none may be left

@@ -66,6 +66,23 @@ document.addEventListener("paste", (event) => {
   take(form, files);
 });
 
+// --- a form that comes back, as a preview or with an error, still has its files
+
+let kept = null;
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const form = event.detail.elt.closest?.("form[data-files=keep]");
+  kept = form && { action: form.action, files: input(form).files };
+});
+document.addEventListener("htmx:afterSettle", () => {
+  const form = kept && [...document.querySelectorAll("form[data-files=keep]")].find((each) => each.action === kept.action);
+  if (form && kept.files.length && !input(form).files.length) input(form).files = kept.files;
+});
+document.addEventListener("comment-saved", () => {
+  kept = null;
+  for (const form of document.querySelectorAll("form[data-files=keep]")) input(form).value = "";
+});
+
 // --- progress
 
 document.addEventListener("htmx:xhr:progress", (event) => {
