@@ -5,6 +5,7 @@ from __future__ import annotations
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from risks.forms.attachment import FilesField, FilesMixin
 from risks.forms.renderer import Form
 
 
@@ -22,3 +23,9 @@ class CommentForm(Form):
     def see(self, version: int) -> None:
         """What is saved now has been shown: saving again replaces it."""
         self.data = {**self.data.dict(), "version": str(version)}  # type: ignore[attr-defined]  # a QueryDict
+
+
+class NewCommentForm(FilesMixin, CommentForm):
+    """With files, which belong to the comment."""
+
+    files = FilesField(label=_("Add files"))  # type: ignore[assignment]  # a form's own `files` stays

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -22,7 +23,7 @@ from risks.models import Comment, CommentVersion, Notice, Risk, RiskLink
 from risks.models.discussion import COMMENT_MAX_LENGTH
 from risks.queries.discussion import Handles, followers_of, mentioned_members, read_handles
 from risks.rules import Actor
-from risks.services.attachment import drop_files
+from risks.services.attachment import add_files, drop_files, prepare_files
 from risks.services.audit import record
 from risks.services.notice import build_notices, tell
 
@@ -65,6 +66,16 @@ def add_comment(risk: Risk, text: str, *, by: Actor, at: datetime | None = None)
         build_notices(NoticeKind.MENTION, mentioned, by=by, risk=risk, comment=comment, at=at)
         + build_notices(NoticeKind.COMMENT, others, by=by, risk=risk, comment=comment, at=at)
     )
+    return comment
+
+
+def add_comment_with_files(
+    risk: Risk, text: str, files: Sequence[UploadedFile], *, by: Actor
+) -> Comment:
+    """As `add_comment`, with files that belong to it: all of it or nothing."""
+    with prepare_files(files, risk=risk, by=by) as prepared, transaction.atomic():
+        comment = add_comment(risk, text, by=by)
+        add_files(prepared, risk=risk, by=by, comment=comment)
     return comment
 
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from risks import rules
 from risks.exceptions import Conflict, Invalid
 from risks.formatting import ago
-from risks.forms.discussion import CommentForm
+from risks.forms.discussion import CommentForm, NewCommentForm
 from risks.htmx import render_page, requested_partial
 from risks.markdown import CODE, NamedRisk
 from risks.markdown import render as render_markdown
@@ -33,9 +33,10 @@ from risks.queries.discussion import (
     titles_of,
 )
 from risks.queries.risk import load_people
-from risks.services.discussion import add_comment, delete_comment, edit_comment, preview, typed_text
+from risks.services.discussion import add_comment_with_files, delete_comment, edit_comment, preview, typed_text
 from risks.services.follow import follows_by_default, set_follow
 from risks.views.access import Scope, get_risk_or_404, team_view
+from risks.views.attachment import FileLimits, show_files_of
 from risks.views.dialog import render_act
 
 SECTION = {"discussion": "risks/discussion/_section.html"}
@@ -91,7 +92,8 @@ def show_discussion(
         "back_links": back_links[:BACK_LINKS_SHOWN],
         "back_links_more": len(back_links[BACK_LINKS_SHOWN:]),
         "discussion_url": reverse("risks:discussion", args=[scope.team.slug, risk.code]),
-        "comment_form": CommentForm(),
+        "comment_form": NewCommentForm(),
+        "files_limits": FileLimits(),
         "why_not_comment": rules.reason_against(rules.check_can_comment, scope.actor, risk),
         **_FORM,
     }
@@ -141,17 +143,18 @@ def discussion(request: HttpRequest, scope: Scope, code: str) -> HttpResponse:
     """A page of the comments; POST says something, or shows how it would look."""
     risk = get_risk_or_404(scope, code)
     if request.method != "POST":
-        return _show_section(request, scope, risk, CommentForm(), page=_page(request))
+        return _show_section(request, scope, risk, NewCommentForm(), page=_page(request))
     rules.check_can_comment(scope.actor, risk)
-    form = CommentForm(request.POST)
+    form = NewCommentForm(request.POST, request.FILES)
+    form.add_dropped(request)
     if form.is_valid():
         text = form.cleaned_data["text"]
         if "preview" in request.POST:
             return _show_section(request, scope, risk, form, preview=_preview(scope, risk, text))
         try:
-            comment = add_comment(risk, text, by=scope.actor)
+            comment = add_comment_with_files(risk, text, form.cleaned_data["files"], by=scope.actor)
         except Invalid as error:
-            form.add_error("text", str(error.message))
+            form.add_error(error.field or "text", str(error.message))
         else:
             messages.success(request, _("Your comment is there."))
             return _added(request, scope, comment)
@@ -183,7 +186,7 @@ def _preview(scope: Scope, risk: Risk, text: str) -> Preview:
 def _added(request: HttpRequest, scope: Scope, comment: Comment) -> HttpResponse:
     if requested_partial(request, SECTION):
         risk = get_risk_or_404(scope, comment.risk.code)
-        return _saved(_show_section(request, scope, risk, CommentForm(), focus=comment.pk))
+        return _saved(_show_section(request, scope, risk, NewCommentForm(), focus=comment.pk))
     return redirect(_place(scope, comment))
 
 
@@ -210,6 +213,7 @@ def _show_section(
         "risk": risk,
         **show_discussion(scope, risk, talk, read_links(risk, talk.comments), people),
         "comment_form": form,
+        "shown_files": show_files_of(scope, risk),
         **more,
     }
     status = 422 if form.errors else 200
@@ -289,6 +293,7 @@ def _show_comment(
     context = {
         "risk": comment.risk,
         "each": _shown_alone(scope, comment),
+        "shown_files": show_files_of(scope, comment.risk),
         **_FORM,
         "comment_form": form,
         "editing": comment.pk if form else None,
