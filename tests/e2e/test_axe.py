@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from itertools import product
 
 import pytest
 from playwright.sync_api import Page
 
+LONG_AGO = date.today() - timedelta(days=75)
 PAGES = {
     "overview": "/t/demo/",
     "overview of a register": "/t/demo/?register=VOICE",
@@ -36,6 +38,10 @@ PAGES = {
     "inbox": "/me/inbox/",
     "inbox, wrong filter": "/me/inbox/?kind=nonsense",
     "change password": "/accounts/password/change/",
+    "risks of a past day": f"/t/demo/risks/?as_of={LONG_AGO}",
+    "matrix of a past day": f"/t/demo/matrix/?register=VOICE&arrows=1&as_of={LONG_AGO}",
+    "risk of a past day": f"/t/demo/risks/VOICE-1/?as_of={LONG_AGO}",
+    "no such day": "/t/demo/risks/?as_of=9999-12-31",
     "not found": "/t/demo/risks/VOICE-999/",
 }
 LOOKS = list(product(("en", "zh-hans"), ("light", "dark"), (1280, 390)))
@@ -85,7 +91,7 @@ def test_pages_load_without_an_error_in_the_console(open_as: Callable[..., Page]
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     for name, address in PAGES.items():
-        if name in ("not found", "risks, wrong filter", "inbox, wrong filter"):
+        if name in ("not found", "no such day", "risks, wrong filter", "inbox, wrong filter"):
             continue  # their status is an error, which the console tells
         page.goto(address)
     assert errors == []
