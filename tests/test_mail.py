@@ -319,6 +319,7 @@ def test_mail_to_an_address_that_is_refused_for_good_is_given_up_at_once(told, s
     told()
     server.on_send = SMTPRecipientsRefused({"owner@acme.example": (550, b"no such user")})
     send_due()
+    assert Mail.objects.get().error == "SMTPRecipientsRefused: {'…': (550, b'no such user')}"
     assert (Mail.objects.get().attempts, Mail.objects.get().failed_at is None) == (1, False)
 
 

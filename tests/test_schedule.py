@@ -165,7 +165,7 @@ def test_old_jobs_are_deleted_and_failed_ones_kept_for_longer(running):
     assert DBTaskResult.objects.count() == 2
 
 
-def test_worker_once_does_what_is_due_and_takes_its_row_away(cast, make_risk, mailoutbox):
+def test_worker_once_does_what_is_due_and_takes_its_row_away(own_connections, cast, make_risk, mailoutbox):
     notify(NoticeKind.MENTION, [cast.owner], by=cast.actor(cast.manager), risk=make_risk())
     call_command("worker", "--once", stdout=io.StringIO())
     assert [message.to for message in mailoutbox] == [[cast.owner.email]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -20,7 +20,7 @@ admin.site.unregister(DBTaskResult)
 
 class FateFilter(admin.SimpleListFilter):
     title, parameter_name = _("state"), "fate"
-    fates = {
+    fates: ClassVar[dict[str, dict[str, Any]]] = {
         "waiting": {"sent_at": None, "failed_at": None},
         "sent": {"sent_at__isnull": False},
         "failed": {"failed_at__isnull": False},

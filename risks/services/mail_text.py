@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import Q
@@ -46,7 +48,7 @@ def _still_wanted(mail: Mail, person: User) -> list[Notice]:
 
 def _message(mail: Mail, person: User, notices: list[Notice]) -> EmailMultiAlternatives:
     kinds = [kind for kind in NoticeKind if any(notice.kind == kind for notice in notices)]
-    lines = [
+    lines: list[dict[str, Any]] = [
         {
             "text": sentence(notice),
             "team": notice.team.name,

@@ -95,12 +95,14 @@ def pack(at: datetime) -> int:
     people = _unpacked(at).filter(in_digest=True).order_by("user").values_list("user", flat=True).distinct()
     for notice in due.filter(in_digest=True, user__in=list(people[:PACKED])):
         groups["digest", notice.user_id].append(notice)
+    mails = []
     for notices in groups.values():
         first = notices[0]
-        mail = Mail(user_id=first.user_id, in_digest=first.in_digest, due_at=first.mail_due_at)
+        assert first.mail_due_at is not None  # noqa: S101 - the filter says so
+        mails.append(Mail(user_id=first.user_id, in_digest=first.in_digest, due_at=first.mail_due_at))
         for notice in notices:
-            notice.mail = mail
-    Mail.objects.bulk_create([notices[0].mail for notices in groups.values()], batch_size=ROWS)
+            notice.mail = mails[-1]
+    Mail.objects.bulk_create(mails, batch_size=ROWS)
     Notice.objects.bulk_update([n for notices in groups.values() for n in notices], ["mail"], batch_size=ROWS)
     return len(groups)
 
@@ -159,7 +161,7 @@ def _send(mail: Mail, connection: Any) -> bool:
         connection.open()  # does nothing while it is open
         connection.send_messages([message])
     except (OSError, SMTPException) as error:
-        logger.warning("mail %s: %s", mail.pk, error)
+        logger.warning("mail %s: %s", mail.pk, _reason(error, mail))
         connection.close()  # nobody knows in what state it is
         _fail(mail, error)
         return False
@@ -178,7 +180,7 @@ def _fail(mail: Mail, error: Exception) -> None:
     now = timezone.now()
     over = mail.attempts > len(RESTS) or now - mail.due_at > GIVE_UP or _is_final(error)
     fate = {"failed_at": now} if over else {"held_until": now + RESTS[mail.attempts - 1]}
-    Mail.objects.filter(pk=mail.pk, sent_at=None).update(error=_reason(error), **fate)
+    Mail.objects.filter(pk=mail.pk, sent_at=None).update(error=_reason(error, mail), **fate)
 
 
 def _postpone(mails: list[Mail], error: Exception) -> None:
@@ -186,7 +188,7 @@ def _postpone(mails: list[Mail], error: Exception) -> None:
     logger.warning("the mail server cannot be reached: %s", error)
     now = timezone.now()
     ours = Mail.objects.filter(pk__in=[mail.pk for mail in mails], sent_at=None)
-    ours.update(error=_reason(error), held_until=now + UNREACHABLE_REST)
+    ours.update(error=f"{type(error).__name__}: {error}"[:300], held_until=now + UNREACHABLE_REST)
     ours.filter(due_at__lt=now - GIVE_UP).update(failed_at=now)
 
 
@@ -197,5 +199,6 @@ def _is_final(error: Exception) -> bool:
     )
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+def _reason(error: Exception, mail: Mail) -> str:
+    """What went wrong, without the address: it may have to be forgotten."""
+    return f"{type(error).__name__}: {error}".replace(mail.user.email, "…")[:300]

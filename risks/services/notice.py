@@ -58,6 +58,7 @@ def build_notices(
     key: str = "",
 ) -> list[Notice]:
     """The notices of `notify`, not written yet, for acts that tell of many things at once."""
+    assert by.team_id is not None  # noqa: S101 - notices are of a team
     at = at or timezone.now()
     told = {person.pk: person for person in people if not by.is_(person.pk)}
     return [

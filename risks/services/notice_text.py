@@ -150,7 +150,7 @@ def _names_of(fields: list[str]) -> list[str]:
     names = []
     for field in fields:
         try:
-            names.append(str(Risk._meta.get_field(field).verbose_name))
+            names.append(str(getattr(Risk._meta.get_field(field), "verbose_name", field)))
         except FieldDoesNotExist:
             names.append(field)
     return list(dict.fromkeys(names))
