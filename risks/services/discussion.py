@@ -69,9 +69,7 @@ def add_comment(risk: Risk, text: str, *, by: Actor, at: datetime | None = None)
     return comment
 
 
-def add_comment_with_files(
-    risk: Risk, text: str, files: Sequence[UploadedFile], *, by: Actor
-) -> Comment:
+def add_comment_with_files(risk: Risk, text: str, files: Sequence[UploadedFile], *, by: Actor) -> Comment:
     """As `add_comment`, with files that belong to it: all of it or nothing."""
     with prepare_files(files, risk=risk, by=by) as prepared, transaction.atomic():
         comment = add_comment(risk, text, by=by)

@@ -33,7 +33,13 @@ from risks.queries.discussion import (
     titles_of,
 )
 from risks.queries.risk import load_people
-from risks.services.discussion import add_comment_with_files, delete_comment, edit_comment, preview, typed_text
+from risks.services.discussion import (
+    add_comment_with_files,
+    delete_comment,
+    edit_comment,
+    preview,
+    typed_text,
+)
 from risks.services.follow import follows_by_default, set_follow
 from risks.views.access import Scope, get_risk_or_404, team_view
 from risks.views.attachment import FileLimits, show_files_of
