@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 
 from risks.views import (
     account,
+    activity,
     attachment,
     discussion,
     inbox,
@@ -82,6 +83,10 @@ urlpatterns = [
     path(TEAM + "matrix/", matrix.matrix, name="matrix"),
     path(TEAM + "reports/", report.report_new, name="report-list"),
     path(TEAM + "reports/monthly/", report.report_download, name="report-monthly"),
+    path(TEAM + "activity/", activity.activity, name="activity"),
+    path(TEAM + "activity/export.<str:format>", activity.activity_export, name="activity-export"),
+    path(TEAM + "activity/verify/", activity.activity_verify, name="activity-verify"),
+    path(TEAM + "activity/<int:pk>/undo/", activity.activity_undo, name="activity-undo"),
     path(TEAM + "library/", library.library, name="library"),
     path(TEAM + "library/<int:pk>/", library.library_template, name="library-template"),
     path(TEAM + "registers/", register.register_list, name="register-list"),

@@ -10,13 +10,13 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.utils import translation
 
-from risks.exchange.rows import Sheet
+from risks.exchange.rows import Table
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """The wide ones count too where the spreadsheet speaks Chinese or Japanese."""
 
 
-def csv_response(sheet: Sheet, name: str) -> StreamingHttpResponse:
+def csv_response(sheet: Table, name: str) -> StreamingHttpResponse:
     """The sheet as a download called `name`."""
     return StreamingHttpResponse(
         _lines(sheet, translation.get_language()),
@@ -35,7 +35,7 @@ class _Echo:
         return line
 
 
-def _lines(sheet: Sheet, language: str | None) -> Iterator[bytes]:
+def _lines(sheet: Table, language: str | None) -> Iterator[bytes]:
     writer = csv.writer(_Echo())
     yield b"\xef\xbb\xbf"
     yield writer.writerow([column.heading for column in sheet.columns]).encode()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -41,11 +41,21 @@ class Format(Enum):
 
 @dataclass(frozen=True)
 class ExportColumn:
-    """A heading in the reader's language, what stands below it, and how it is read from a risk."""
+    """A heading in the reader's language, what stands below it, and how it is read from a record."""
 
     heading: str
     format: Format
     value: Callable[[Any], Value]
+
+
+class Table(Protocol):
+    """What can be written as a file, in every format: its title, columns, and rows of their values."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def columns(self) -> list[ExportColumn]: ...
+    def __iter__(self) -> Iterator[list[Value]]: ...
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,10 @@ class Sheet:
 
     columns: list[ExportColumn]
     risks: QuerySet[Any]
+
+    @property
+    def title(self) -> str:
+        return _("Risks")
 
     def __iter__(self) -> Iterator[list[Value]]:
         """The rows; one query however many there are."""

@@ -8,9 +8,8 @@ from typing import Any
 
 import xlsxwriter
 from django.http import FileResponse
-from django.utils.translation import gettext as _
 
-from risks.exchange.rows import Format, Sheet, Value
+from risks.exchange.rows import Format, Table, Value
 
 MAX_ROWS = 30_000
 """More would keep a worker busy for over ten seconds; CSV takes any number."""
@@ -25,7 +24,7 @@ _WIDTHS = {Format.TEXT: 40, Format.CODE: 16, Format.NUMBER: 10, Format.SHARE: 12
            Format.DAY: 12, Format.MOMENT: 17}  # fmt: skip
 
 
-def xlsx_response(sheet: Sheet, name: str) -> FileResponse:
+def xlsx_response(sheet: Table, name: str) -> FileResponse:
     """The sheet as a download called `name`; one row is held in memory at a time."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
     _write(sheet, file)
@@ -33,7 +32,7 @@ def xlsx_response(sheet: Sheet, name: str) -> FileResponse:
     return FileResponse(file, as_attachment=True, filename=name, content_type=_CONTENT_TYPE)
 
 
-def _write(sheet: Sheet, file: Any) -> None:
+def _write(sheet: Table, file: Any) -> None:
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,
@@ -41,7 +40,7 @@ def _write(sheet: Sheet, file: Any) -> None:
         "strings_to_numbers": False,
     }
     with xlsxwriter.Workbook(file, options) as book:
-        page = book.add_worksheet(_("Risks"))
+        page = book.add_worksheet(sheet.title)
         head = book.add_format({"bold": True, "text_wrap": True, "valign": "top", "bottom": 1})
         formats = {key: book.add_format({"num_format": text}) for key, text in _NUMBER_FORMATS.items()}
         page.freeze_panes(1, 1)

@@ -247,13 +247,6 @@ def describe(events: Sequence[AuditEvent], reader: Reader) -> list[Line]:
     return [_line(event, reader, people, texts) for event in events]
 
 
-def person_name(user: User | None) -> str:
-    """Somebody's name, with the word that they have left the team if they have."""
-    if user is None:
-        return ""
-    return _("%(name)s (left)") % {"name": user} if getattr(user, "has_left", False) else str(user)
-
-
 # --- texts in both languages
 
 
@@ -319,8 +312,10 @@ _NAMED = ("mitigation", "indicator")
 
 def _line(event: AuditEvent, reader: Reader, people: People, texts: Texts) -> Line:
     kind = event.object_type
-    who = person_name(people.get(event.actor_id or 0))
-    if not who:
+    actor = people.get(event.actor_id or 0)
+    if actor:
+        who = str(actor)
+    else:
         who = _("Somebody") if event.verb == Verb.SIGN_IN_FAILED else _("The system")
     if reader.objects is None:
         name = Named(_in_reader_language(event.object_label, texts.get((kind, event.object_id))))
@@ -344,7 +339,7 @@ def _line(event: AuditEvent, reader: Reader, people: People, texts: Texts) -> Li
 def _name(event: AuditEvent, objects: Mapping[tuple[str, int], Named], people: People) -> Named:
     """Whom or what it was done to: as it is called now if it is still there, else as it was called then."""
     if event.subject_id:
-        return Named(person_name(people.get(event.subject_id)))
+        return Named(str(people.get(event.subject_id, "")))
     if event.verb in (Verb.EXPORTED, Verb.DOWNLOADED):
         return Named(event.object_label)
     return objects.get((event.object_type, event.object_id or 0), Named(event.object_label))
@@ -447,7 +442,7 @@ def _in_words(kind: str, name: str, value: Any, people: People) -> str:
         return ""
     if isinstance(value, dict):
         if "user" in value:
-            return person_name(people.get(value["user"])) or _("Somebody")
+            return str(people.get(value["user"]) or _("Somebody"))
         return str(Text(value.get("en", ""), value.get("zh", "")))
     if isinstance(value, bool):
         return _("Yes") if value else _("No")

@@ -8,13 +8,13 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from risks.enums import Kind
-from risks.models import Assessment, Category, Membership, Mitigation, Risk, Team, User
+from risks.models import Assessment, Category, Mitigation, Risk, Team, User
 from risks.models.risk import RiskQuerySet
 from risks.queries.as_of import mitigations_at, with_net_movement
-from risks.queries.people import people_of
+from risks.queries.people import left_team, people_of
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def people_by_id(ids: Collection[int], team_id: int | None = None) -> dict[int, 
         return {}
     people = User.objects.only("name", "email")
     if team_id:
-        gone = Membership.objects.filter(team=team_id, user=OuterRef("pk"), is_active=False)
-        people = people.annotate(has_left=Exists(gone))
+        people = people.annotate(has_left=left_team(team_id))
     return people.in_bulk(ids)
 
 
