@@ -315,6 +315,8 @@ def check(options: argparse.Namespace) -> int:
         production = {
             "RISKREG_SECRET_KEY": secrets.token_urlsafe(50),
             "RISKREG_ALLOWED_HOSTS": "riskreg.example",
+            "RISKREG_EMAIL_URL": f"smtp+tls://riskreg:{secrets.token_urlsafe(16)}@mail.riskreg.example:587",
+            "RISKREG_MAIL_FROM": "RiskReg <riskreg@riskreg.example>",
             "RISKREG_DATA_DIR": data,
         }
         for name, command in gates().items():
