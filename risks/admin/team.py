@@ -305,7 +305,7 @@ class PersonAdmin(SafeLists, UserAdmin):
         if not request.user.is_superuser:
             raise PermissionDenied
         check_can_pseudonymise(by, person)
-        form = ForgetForm(request.POST or None, email=person.email)
+        form = ForgetForm(request.POST if request.method == "POST" else None, email=person.email)
         if request.method == "POST" and form.is_valid():
             try:
                 pseudonymise(person, by=by, empty_comments=form.cleaned_data["empty_comments"])

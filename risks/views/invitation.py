@@ -38,7 +38,9 @@ TRIES_SECONDS = 300
 def invitation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Invite people, and see who has not answered yet."""
     rules.check_can_administer_team(scope.actor, scope.team)
-    form = InvitationForm(request.POST or None, initial={"language": get_language()})
+    form = InvitationForm(
+        request.POST if request.method == "POST" else None, initial={"language": get_language()}
+    )
     made: list[Invitation] = []
     if request.method == "POST" and form.is_valid():
         try:
@@ -180,7 +182,9 @@ def _join_with_own_account(request: HttpRequest, found: Invitation, person: User
 
 def _join_with_new_account(request: HttpRequest, found: Invitation) -> HttpResponse:
     chosen = found.language or get_language()
-    form = JoinForm(request.POST or None, email=found.email, initial={"language": chosen})
+    form = JoinForm(
+        request.POST if request.method == "POST" else None, email=found.email, initial={"language": chosen}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             membership = service.accept_as_new(found, **form.cleaned_data)

@@ -32,7 +32,7 @@ from risks.views.team import get_member_or_404
 def profile(request: HttpRequest) -> HttpResponse:
     """Name, language, clock, look, and what reaches one by mail."""
     user: User = request.user  # type: ignore[assignment]
-    form = ProfileForm(request.POST or None, user=user)
+    form = ProfileForm(request.POST if request.method == "POST" else None, user=user)
     if request.method == "POST" and form.is_valid():
         set_preferences(user, **form.values())
         with override(user.language or None):
@@ -64,7 +64,7 @@ def member_pseudonymise(request: HttpRequest, scope: Scope, pk: int) -> HttpResp
     """Forget who a former member was, after their address has been typed."""
     membership = get_member_or_404(scope, pk)
     rules.check_can_pseudonymise(scope.actor, membership.user)
-    form = ForgetForm(request.POST or None, email=membership.user.email)
+    form = ForgetForm(request.POST if request.method == "POST" else None, email=membership.user.email)
     if request.method == "POST" and form.is_valid():
         try:
             pseudonymise(membership.user, by=scope.actor, empty_comments=form.cleaned_data["empty_comments"])

@@ -35,7 +35,10 @@ PARTIALS = {"members": "risks/team/_members.html"}
 def team_settings(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Names of the team, and whether it demands a second factor; everybody may look."""
     team = scope.team
-    form = TeamForm(request.POST or None, initial={name: getattr(team, name) for name in service.TEAM_FIELDS})
+    form = TeamForm(
+        request.POST if request.method == "POST" else None,
+        initial={name: getattr(team, name) for name in service.TEAM_FIELDS},
+    )
     why = rules.reason_against(rules.check_can_administer_team, scope.actor, team)
     if request.method == "POST":
         rules.check_can_administer_team(scope.actor, team)
@@ -133,7 +136,9 @@ def team_leave(request: HttpRequest, scope: Scope) -> HttpResponse:
 def _part_with(
     request: HttpRequest, scope: Scope, membership: Membership, *, leaving: bool
 ) -> HttpResponse:  # fmt: skip
-    form = SuccessorForm(request.POST or None, membership=membership, required=False)
+    form = SuccessorForm(
+        request.POST if request.method == "POST" else None, membership=membership, required=False
+    )
     others = active_administrators(scope.team.pk).exclude(pk=membership.pk)
     last = membership.role == Role.ADMINISTRATOR and not others.exists()
     if request.method == "POST" and form.is_valid():
@@ -190,7 +195,9 @@ def member_hand_over(request: HttpRequest, scope: Scope, pk: int) -> HttpRespons
     """Give all that a member owns to another, in one step; also what somebody who has left still owns."""
     membership = get_member_or_404(scope, pk)
     rules.check_can_change_member(scope.actor, membership)
-    form = SuccessorForm(request.POST or None, membership=membership, required=True)
+    form = SuccessorForm(
+        request.POST if request.method == "POST" else None, membership=membership, required=True
+    )
     if request.method == "POST" and form.is_valid():
         successor = form.cleaned_data["successor"]
         try:
@@ -215,7 +222,7 @@ def team_create(request: HttpRequest) -> HttpResponse:
     """A new team of which one becomes the administrator; its first register comes next."""
     user: User = request.user  # type: ignore[assignment]
     rules.check_can_make_team(user)
-    form = NewTeamForm(request.POST or None)
+    form = NewTeamForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             membership = create_team(form.values(), administrator=user)
