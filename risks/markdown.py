@@ -73,8 +73,8 @@ def render(
         name = people.get(int(key))
         if name is None:
             return f"@[{key}]"
-        mine = " mention-me" if int(key) == reader else ""
-        return f'<span class="mention{mine}">@{escape(name.translate(_HIDDEN))}</span>'
+        mine = " mentioned-me" if int(key) == reader else ""
+        return f'<span class="mentioned{mine}">@{escape(name.translate(_HIDDEN))}</span>'
 
     return mark_safe(_PLACE.sub(put, _clean(text)))  # noqa: S308  # nosec B308 - cleaned; names are escaped
 

@@ -175,7 +175,7 @@ def test_mention_shows_the_name_of_today(cast: Cast, say: Any) -> None:
     say("@Reader")
     User.objects.filter(pk=cast.reader.pk).update(name="New Name")
     html = cast.client_for(cast.manager).get(PAGE).content.decode()
-    assert '<span class="mention">@New Name</span>' in html
+    assert '<span class="mentioned">@New Name</span>' in html
 
 
 def test_mentions_beyond_the_limit_are_refused(cast: Cast, say: Any) -> None:
@@ -366,7 +366,7 @@ def test_preview_shows_the_text_and_saves_nothing(
     answer = cast.client_for(cast.owner).post(TALK, data, headers=headers)
     html = answer.content.decode()
     assert (answer.status_code, Comment.objects.count()) == (200, 0)
-    assert '<strong><span class="mention">@Reader</span></strong> <a class="risk-code"' in html
+    assert '<strong><span class="mentioned">@Reader</span></strong> <a class="risk-code"' in html
     assert "@Nobody is not a member of this team." in html
     assert "**@Reader** VOICE-2 @Nobody</textarea>" in html
 
@@ -379,7 +379,7 @@ def test_edit_in_place_shows_names_and_saves(cast: Cast, say: Any, htmx_headers:
     assert form.strip().startswith(f'<li class="comment" id="comment-{comment.pk}"')
     assert "@Reader</textarea>" in form
     saved = client.post(url, {"text": "@Owner", "version": "1"}, headers=headers).content.decode()
-    assert '<span class="mention">@Owner</span>' in saved
+    assert '<span class="mentioned">@Owner</span>' in saved
     assert ">edited</a>" in saved
     back = client.get(f"{TALK}{comment.pk}/", headers=headers).content.decode()
     assert "textarea" not in back
@@ -475,7 +475,7 @@ def test_discussion_reads_in_chinese(cast: Cast, say: Any) -> None:
     say("风险很高，请@Reader看一下。")
     with translation.override("zh-hans"):
         html = cast.client_for(cast.reader).get(PAGE).content.decode()
-    assert '请<span class="mention mention-me">@Reader</span>看一下。' in html
+    assert '请<span class="mentioned mentioned-me">@Reader</span>看一下。' in html
 
 
 def test_past_risk_page_has_no_discussion(cast: Cast, make_risk: MakeRisk, say: Any) -> None:

@@ -36,7 +36,7 @@ class Inspector(HTMLParser):
             self.wrong.append(tag)
         values: dict[str, Any] = dict(attrs)
         self.wrong += [f"{tag} {name}" for name in values.keys() - ATTRIBUTES.get(tag, set())]
-        if tag == "span" and values.get("class") not in ("mention", "mention mention-me"):
+        if tag == "span" and values.get("class") not in ("mentioned", "mentioned mentioned-me"):
             self.wrong.append(f"span {values}")
         if tag == "a" and values.get("class") == "risk-code":
             if values["href"] != "/t/acme/risks/VOICE-12/":
@@ -105,11 +105,11 @@ def test_markdown_table_is_rendered_without_styles() -> None:
 
 def test_markdown_names_people_and_risks() -> None:
     assert shown("@[3] see VOICE-12, not VOICE-13, @[4] or XVOICE-12x") == (
-        '<p><span class="mention mention-me">@Lin &lt;Yue&gt;</span> see <a class="risk-code" '
+        '<p><span class="mentioned mentioned-me">@Lin &lt;Yue&gt;</span> see <a class="risk-code" '
         'href="/t/acme/risks/VOICE-12/" title="A &lt;b&gt;title&lt;/b&gt; &quot;x&#x27;">VOICE-12</a>, '
         "not VOICE-13, @[4] or XVOICE-12x</p>"
     )
-    assert "mention-me" not in render("@[3]", PEOPLE, RISKS, reader=4)
+    assert "mentioned-me" not in render("@[3]", PEOPLE, RISKS, reader=4)
 
 
 def test_markdown_in_code_and_links_names_nobody() -> None:
@@ -117,7 +117,7 @@ def test_markdown_in_code_and_links_names_nobody() -> None:
     text += "\n\n    VOICE-12 @[3]"
     assert (people_in(text), codes_in(text)) == ([], [])
     assert "risk-code" not in shown(text)
-    assert "mention" not in shown(text)
+    assert "mentioned" not in shown(text)
 
 
 def test_codes_stand_among_chinese_and_are_kept_in_order() -> None:
@@ -207,13 +207,13 @@ def test_inspector_of_these_tests_sees_what_is_wrong() -> None:
 def test_spans_typed_by_hand_are_text_and_name_nobody() -> None:
     text = '<span data-person="3"></span> <span data-risk="VOICE-12"></span>'
     assert people_in(text) == []
-    assert '<span class="mention' not in shown(text)
+    assert '<span class="mentioned' not in shown(text)
     assert "&lt;span data-person=" in shown(text)
 
 
 def test_characters_that_turn_the_direction_are_taken_out() -> None:
     assert shown("\u202egnp.exe\u202c &#8238;x \u2066y&#x2069;") == "<p>gnp.exe x y</p>"
-    assert render("@[1]", {1: "Lin\u202e"}, {}) == '<p><span class="mention">@Lin</span></p>'
+    assert render("@[1]", {1: "Lin\u202e"}, {}) == '<p><span class="mentioned">@Lin</span></p>'
 
 
 HARD = {

@@ -29,7 +29,7 @@ def test_comment_with_mention_by_autocomplete_reaches_the_inbox(open_as: OpenAs)
     text.press_sequentially("the pilots of VOICE-5 **matter**.")
     page.get_by_role("button", name="Preview").click()
     preview = page.get_by_role("region", name="Preview")
-    expect(preview.locator(".mention")).to_have_text("@Morgan Sample")
+    expect(preview.locator(".mentioned")).to_have_text("@Morgan Sample")
     _text(page).press("Control+Enter")
     comment = page.locator(".comment").last
     expect(comment.locator(".comment-text")).to_have_text("@Morgan Sample the pilots of VOICE-5 matter.")
@@ -42,7 +42,7 @@ def test_comment_with_mention_by_autocomplete_reaches_the_inbox(open_as: OpenAs)
     other.goto("/me/inbox/")
     other.get_by_role("link", name=re.compile("mentioned you on VOICE-10")).first.click()
     expect(other).to_have_url(re.compile(r"/VOICE-10/#comment-\d+$"))
-    expect(other.locator(".comment:target .mention-me")).to_have_text("@Morgan Sample")
+    expect(other.locator(".comment:target .mentioned-me")).to_have_text("@Morgan Sample")
 
 
 def test_chinese_names_are_found_by_any_part(open_as: OpenAs) -> None:
