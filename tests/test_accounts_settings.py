@@ -51,7 +51,7 @@ def start(arguments: list[str], **variables: str) -> subprocess.CompletedProcess
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"RISKREG_OIDC_ISSUER": "https://a.example"}, "RISKREG_OIDC_CLIENT_ID and RISKREG_OIDC_CLIENT_SECRET"),
+        ({"RISKREG_OIDC_ISSUER": "https://a.example"}, "set RISKREG_OIDC_CLIENT_ID and RISKREG_OIDC"),
         ({"RISKREG_OIDC_ROLES": "acme:staff=reader"}, "Single sign-on is set up in part"),
         (OIDC | {"RISKREG_OIDC_ISSUER": "http://a.example"}, "RISKREG_OIDC_ISSUER must be an https address"),
         (OIDC | {"RISKREG_OIDC_CLIENT_SECRET": "changeme"}, "RISKREG_OIDC_CLIENT_SECRET is too short"),

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from risks.enums import Origin
-from risks.models import Mail, Notice, ScheduledRun
+from risks.models import CacheEntry, Mail, Notice, ScheduledRun
 from risks.services.attachment import delete_orphans
 from risks.services.jobs import delete_old_jobs, task
 from risks.services.notice import delete_old_notices
@@ -60,7 +60,8 @@ def _delete_old_mails(before: datetime) -> int:
 
 @transaction.atomic
 def _delete_old_sessions(at: datetime) -> int:
-    """Those that have run out, and what allauth has noted of sessions that are gone."""
+    """Those that have run out, what allauth has noted of sessions that are gone, and what limits counted."""
+    CacheEntry.objects.filter(expires__lt=at).delete()
     deleted, _by_model = Session.objects.filter(expire_date__lt=at).delete()
     UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
     return deleted

@@ -37,7 +37,18 @@ PAGES = {
     "profile": "/me/",
     "inbox": "/me/inbox/",
     "inbox, wrong filter": "/me/inbox/?kind=nonsense",
+    "security": "/me/security/",
+    "sessions": "/me/security/sessions/",
+    "second factor demanded": "/me/security/second-factor/",
     "change password": "/accounts/password/change/",
+    "change address": "/accounts/email/",
+    "second factor": "/accounts/2fa/",
+    "set up an app": "/accounts/2fa/totp/activate/",
+    "passkeys": "/accounts/2fa/webauthn/",
+    "add a passkey": "/accounts/2fa/webauthn/add/",
+    "is it you": "/accounts/reauthenticate/",
+    "single sign-on": "/accounts/3rdparty/",
+    "sign out": "/accounts/logout/",
     "risks of a past day": f"/t/demo/risks/?as_of={LONG_AGO}",
     "matrix of a past day": f"/t/demo/matrix/?register=VOICE&arrows=1&as_of={LONG_AGO}",
     "risk of a past day": f"/t/demo/risks/VOICE-1/?as_of={LONG_AGO}",
@@ -66,11 +77,17 @@ def test_pages_have_no_axe_violation(
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
-def test_sign_in_page_has_no_axe_violation(
+def test_pages_of_signing_in_have_no_axe_violation(
     open_as: Callable[..., Page], axe_source: str, language: str, width: int
 ) -> None:
     page = open_as(None, language=language, width=width, bypass_csp=True)
-    assert _violations(page, "/accounts/login/", axe_source) == []
+    pages = (
+        "login/", "signup/", "inactive/", "password/reset/", "password/reset/done/", "confirm-email/",
+        "password/reset/key/1-a/", "password/reset/key/done/", "confirm-email/x/",
+        "3rdparty/login/cancelled/", "3rdparty/login/error/",
+    )  # fmt: skip
+    found = [each for address in pages for each in _violations(page, f"/accounts/{address}", axe_source)]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
