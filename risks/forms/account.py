@@ -42,7 +42,7 @@ class _Styled(StyledMixin):
         "login": _("E-mail address"),
         "email": _("E-mail address"),
         "password": _("Password"),
-        "code": _("Code"),
+        "code": _("One-time code"),
         "name": _("Name"),
     }
     hints: ClassVar[dict[str, Any]] = {}
