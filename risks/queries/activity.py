@@ -257,7 +257,8 @@ def _in_reader_language(kept: str, text: Text | None) -> str:
 
 def _reason_key(event: AuditEvent) -> Key:
     """Risk, the kind of position that was scored or `state` where that was changed, and the moment."""
-    return event.risk_id, next(iter(event.changes), ""), event.happened_at
+    subject = next((name for name in event.changes if name == "state" or name in Kind.values), "")
+    return event.risk_id, subject, event.happened_at
 
 
 def _texts(events: Sequence[AuditEvent], reader: Reader) -> dict[Key, Text]:
@@ -328,7 +329,7 @@ def _line(event: AuditEvent, reader: Reader, people: People, texts: Texts) -> Li
         reason=_in_reader_language(event.reason, texts.get(_reason_key(event))),
         changes=[
             _change(event, name, before, after, reader, people)
-            for name, (before, after) in event.changes.items()
+            for name, (before, after) in sorted(event.changes.items(), key=lambda item: _place(kind, item[0]))
             if (kind, name) not in _HIDDEN
         ],
         name=name.text,
@@ -377,6 +378,14 @@ def kind_label(kind: str) -> str:
 
 
 # --- one change
+
+
+def _place(kind: str, name: str) -> tuple[Any, ...]:
+    """Where a field stands among the others: as in the model, whatever order the database kept them in."""
+    model = _model(kind)
+    names = [each.name for each in model._meta.fields] if model else []
+    place = [(len(part), part) for part in name.split(".")]  # the tenth row after the second
+    return names.index(name) if name in names else len(names), place
 
 
 def _change(event: AuditEvent, name: str, before: Any, after: Any, reader: Reader, people: People) -> Change:
