@@ -78,7 +78,7 @@ def test_stranger_is_named_and_nothing_is_lost(open_as: OpenAs) -> None:
     page.goto(RISK)
     _text(page).fill("Ask @Nobody, please")
     page.get_by_role("button", name="Comment", exact=True).click()
-    alert = page.locator("#discussion").get_by_role("alert")
+    alert = page.locator("#discussion .alert")
     expect(alert).to_contain_text("@Nobody is not a member of this team.")
     expect(alert).to_be_focused()
     expect(_text(page)).to_have_value("Ask @Nobody, please")
@@ -112,7 +112,7 @@ def test_discussion_and_following_work_without_java_script(open_as: OpenAs) -> N
     expect(page.get_by_role("button", name=re.compile("^Unfollow"))).to_be_visible()
     _text(page).fill("@Nobody")
     page.get_by_role("button", name="Comment", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("@Nobody is not a member")
+    expect(page.locator("#discussion .alert")).to_contain_text("@Nobody is not a member")
     _text(page).fill("@finley example: see VOICE-3")
     page.get_by_role("button", name="Comment", exact=True).click()
     comment = page.locator(".comment").last
