@@ -305,8 +305,9 @@ def test_nothing_is_posted_to_the_past(cast, moved, path, htmx):
     headers = {"HX-Request": "true"} if htmx else {}
     address = f"{path}?as_of={day(3)}"
     response = cast.client_for(cast.manager).post(address, data, headers=headers)
-    assert response.status_code == 403
-    assert PAST in response.content.decode()
+    reads_only = path == f"{LIST}VOICE-1/"
+    assert response.status_code == (405 if reads_only else 403)
+    assert reads_only or PAST in response.content.decode()
     assert Risk.objects.get(pk=moved.pk).updated_at == before
     assert SavedView.objects.count() == 0
 
