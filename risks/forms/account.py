@@ -167,9 +167,12 @@ class PasskeyProofForm(_Answer, ReauthenticateWebAuthnForm):
 
 
 class AddPasskeyForm(_Styled, _Answer, AddWebAuthnForm):
-    labels = _Styled.labels | {"passwordless": _("Sign in with it alone, without the password")}
+    labels = _Styled.labels | {
+        "name": _("What to call it"),
+        "passwordless": _("Sign in with it alone, without the password"),
+    }
     hints: ClassVar[dict[str, Any]] = {
-        "name": _("So that you know it again, such as the name of the device."),
+        "name": _("Such as the name of the device, so that you know it again."),
         "passwordless": _("Asks for your PIN, fingerprint or face each time. Off: only beside the password."),
     }
 
@@ -180,6 +183,8 @@ class AddPasskeyForm(_Styled, _Answer, AddWebAuthnForm):
 
 
 class RenamePasskeyForm(_Styled, EditWebAuthnForm):
+    labels = _Styled.labels | {"name": _("What to call it")}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["name"].validators.append(MaxLengthValidator(100))
