@@ -139,6 +139,8 @@ class ActivateAppForm(_Styled, ActivateTOTPForm):
 class _Answer:
     """What a device answers. Anything may be sent in its place, and the library says so in many ways."""
 
+    cleaned_data: dict[str, Any]
+
     def clean(self) -> Any:
         return self._understood(super().clean)  # type: ignore[misc]
 

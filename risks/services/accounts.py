@@ -66,7 +66,8 @@ def _record(
     verb: Verb, user: User | None, *, by_themselves: bool = True, changes: Changes | None = None
 ) -> None:
     actor = user if by_themselves else None
-    roles = dict(Membership.objects.active().filter(user=user or 0).values_list("team", "role"))
+    teams = Membership.objects.active().filter(user=user or 0).values_list("team", "role")
+    roles: list[tuple[int | None, str]] = list(teams) or [(None, Role.READER)]
     AuditEvent.objects.bulk_create(
         build_event(
             verb,
@@ -76,7 +77,7 @@ def _record(
             label="",
             changes=changes,
         )
-        for team_id, role in (roles or {None: Role.READER}).items()
+        for team_id, role in roles
     )
 
 

@@ -79,7 +79,7 @@ def security(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_on_name() -> str:
-    apps = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {}).get("APPS", [])
+    apps: Any = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {}).get("APPS", [])
     return apps[0]["name"] if apps else ""
 
 
