@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from risks.enums import Verb
 from risks.exceptions import Gone, Invalid, NotAllowed
-from risks.models import Attachment, AuditEvent, Risk
+from risks.models import Attachment, AuditEvent, Comment, Risk
 from risks.services import attachment as service
 from risks.services.attachment import attach, delete_attachment, delete_orphans, open_attachment
 from risks.services.discussion import add_comment, delete_comment
@@ -600,3 +600,37 @@ def test_page_of_a_risk_without_files_asks_nothing_about_them(
         add()
     assert one == without + 1
     assert count_queries(lambda: client.get(url)) == one
+
+
+def test_comment_brings_its_files(cast: Cast, risk: Risk, htmx_headers: Any) -> None:
+    client, url = cast.client_for(cast.contributor), f"/t/acme/risks/{risk.code}/comments/"
+    sent = {"text": "See the proof", "files": [upload("proof.txt"), upload("b.pdf", PDF)]}
+    answer = client.post(url, sent, headers=htmx_headers("discussion"))
+    assert answer.status_code == 200
+    comment = Comment.objects.get()
+    assert [each.name for each in comment.attachments.all()] == ["proof.txt", "b.pdf"]
+    assert "proof.txt" in answer.text
+    page = client.get(f"/t/acme/risks/{risk.code}/")
+    assert page.context["files"] == []
+    assert "proof.txt" in page.text
+
+
+def test_comment_whose_file_is_refused_is_not_said_and_keeps_its_text(
+    cast: Cast, risk: Risk, folder: Path
+) -> None:
+    answer = cast.client_for(cast.contributor).post(
+        f"/t/acme/risks/{risk.code}/comments/",
+        {"text": "See the proof", "files": [upload(), upload("a.pdf", b"<html>")]},
+    )
+    assert answer.status_code == 422
+    assert "See the proof" in answer.text
+    assert "But its content is: Web page (HTML)" in answer.text
+    assert (Comment.objects.count(), count_of(risk), stored(folder)) == (0, 0, [])
+
+
+def test_file_of_a_refused_comment_is_taken_back(cast: Cast, risk: Risk, folder: Path) -> None:
+    answer = cast.client_for(cast.contributor).post(
+        f"/t/acme/risks/{risk.code}/comments/", {"text": "Hello @Nobody-here", "files": [upload()]}
+    )
+    assert answer.status_code == 422
+    assert (Comment.objects.count(), Attachment.objects.count(), stored(folder)) == (0, 0, [])

@@ -56,11 +56,11 @@ function mark(form) {
   for (const place of document.querySelectorAll(".file-drop")) place.classList.toggle("is-over", form?.contains(place) ?? false);
 }
 
-// --- pasting: a picture goes to the form that one writes in, else to the first
+// --- pasting: a picture goes to the form that one writes in, else to the risk
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
-  const form = drop(event.target) ?? document.querySelector("form[data-files]");
+  const form = drop(event.target) ?? document.querySelector("form[data-files=send]");
   if (!files.length || !form || event.clipboardData.types.includes("text/plain")) return;
   event.preventDefault();
   take(form, files);
@@ -71,7 +71,7 @@ document.addEventListener("paste", (event) => {
 let kept = null;
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const form = event.detail.elt.closest?.("form[data-files=keep]");
+  const form = event.detail.requestConfig.elt.closest?.("form[data-files=keep]");
   kept = form && { action: form.action, files: input(form).files };
 });
 document.addEventListener("htmx:afterSettle", () => {
