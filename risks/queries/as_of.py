@@ -35,22 +35,24 @@ def _newest(model: Any, moment: datetime, groups: Sequence[str], **wanted: Any) 
 def risks_at(team_id: int, register_ids: Iterable[int], moment: datetime) -> RiskQuerySet:
     """Versions of the team's risks in these registers. Their `id` is the risk's, their `pk` the version's."""
     newest = _newest(Risk, moment, ("register", "id"), team=team_id, register__in=list(register_ids))
-    versions: RiskQuerySet = RiskQuerySet(Risk.history.model)  # type: ignore[attr-defined]
-    return versions.filter(history_id__in=newest).exclude(history_type="-")
+    versions: Any = RiskQuerySet(Risk.history.model)
+    found: RiskQuerySet = versions.filter(history_id__in=newest).exclude(history_type="-")
+    return found
 
 
 def mitigations_at(moment: datetime, **of_risk: Any) -> MitigationQuerySet:
     """Versions of the mitigations of the risks wanted: `risk=…` or `risk__in=…`."""
-    versions: MitigationQuerySet = MitigationQuerySet(Mitigation.history.model)  # type: ignore[attr-defined]
+    versions: Any = MitigationQuerySet(Mitigation.history.model)
     newest = _newest(Mitigation, moment, ("risk", "id"), **of_risk)
-    return versions.filter(history_id__in=newest).exclude(history_type="-")
+    found: MitigationQuerySet = versions.filter(history_id__in=newest).exclude(history_type="-")
+    return found
 
 
 def registers_at(registers: Sequence[Register], moment: datetime) -> list[Register]:
     """Those of the registers that existed, with the names, matrix and budget they had. One query."""
     live = {register.pk: register for register in registers}
     newest = _newest(Register, moment, ("id",), id__in=list(live))
-    history: Any = Register.history.model  # type: ignore[attr-defined]
+    history: Any = Register.history.model
     found = []
     for version in history.objects.filter(history_id__in=newest).select_related("matrix").order_by("key"):
         register, today = row_of(Register, version), live[version.id]
@@ -61,7 +63,7 @@ def registers_at(registers: Sequence[Register], moment: datetime) -> list[Regist
 
 def first_day(rows: Sequence[Register | Risk]) -> date | None:
     """When the history of the first of the rows, all of one model, begins. One query."""
-    history: Any = type(rows[0]).history.model  # type: ignore[union-attr]
+    history: Any = type(rows[0]).history.model
     versions = history.objects.filter(id__in=[row.pk for row in rows])
     first = versions.aggregate(first=Min("history_date"))["first"]
     return timezone.localdate(first) if first else None
@@ -70,7 +72,7 @@ def first_day(rows: Sequence[Register | Risk]) -> date | None:
 def risk_at(team_id: int, code: str, moment: datetime) -> Risk | None:
     """The risk with this code; one that has been deleted since too. Two queries."""
     live = Risk.objects.filter(team=team_id, code=code).only("comment_count").first()
-    history: Any = Risk.history.model  # type: ignore[attr-defined]
+    history: Any = Risk.history.model
     versions = history.objects.filter(team=team_id, history_date__lt=moment)
     versions = versions.filter(id=live.pk) if live else versions.filter(code=code)
     joined = ("category", "subcategory", "template")
@@ -116,7 +118,7 @@ def with_net_movement(risks: RiskQuerySet, since: datetime) -> Any:
 
     The first scoring of a risk moves nothing.
     """
-    versions = Risk.history.model.objects.filter(id=OuterRef("id"))  # type: ignore[attr-defined]
+    versions = Risk.history.model.objects.filter(id=OuterRef("id"))
     before = versions.filter(history_date__lt=since).order_by("-history_date", "-history_id")
     first = versions.filter(residual_rank__gt=0).order_by("history_date", "history_id")
     start = Coalesce(

@@ -79,7 +79,7 @@ def net_movements(
     `versions`: keys of the risks' versions from which it is read instead, if they are of a past day.
     """
     if versions:
-        rows = with_net_movement(RiskQuerySet(Risk.history.model).filter(pk__in=versions), since)  # type: ignore[attr-defined]
+        rows = with_net_movement(RiskQuerySet(Risk.history.model).filter(pk__in=versions), since)
         return {risk: net for risk, net in rows.values_list("id", "net") if net}
     scorings = Assessment.objects.filter(
         risk__in=list(risk_ids), kind=Kind.RESIDUAL, assessed_at__gte=since

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import OuterRef
+from django.db.models import OuterRef, QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
@@ -256,7 +256,7 @@ def get_risk_or_404(scope: Scope, code: str, *, following: bool = False) -> Risk
     """
     if scope.until:
         return _past_risk(scope, scope.until, code.upper())
-    risks = Risk.objects.select_related("category", "subcategory", "template")
+    risks: QuerySet[Risk] = Risk.objects.select_related("category", "subcategory", "template")
     if following:
         risks = with_following(risks, scope.user)
     risk = get_object_or_404(risks, team=scope.team, code=code.upper())
