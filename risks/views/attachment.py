@@ -178,10 +178,17 @@ def _files(
     shown = show_files_of(scope, risk)
     files = shown.of_mitigation[mitigation.pk] if mitigation else shown.own
     context = section_of(scope, risk, files, mitigation=mitigation, form=form)
-    context["mitigation"] = mitigation
+    context |= {"mitigation": mitigation, "in_risk": _comes_from(request, scope, risk)}
     return render_page(
         request, "risks/attachment/files.html", context, partials=SECTION, status=422 if form else 200
     )
+
+
+def _comes_from(request: HttpRequest, scope: Scope, risk: Risk) -> bool:
+    """Whether htmx asks from the page of the risk, which has a place for dialogs and renews itself."""
+    here = getattr(request, "htmx", None) and request.htmx.current_url_abs_path  # type: ignore[attr-defined]
+    page = reverse("risks:risk-detail", args=[scope.team.slug, risk.code])
+    return str(here or "").partition("?")[0] == page
 
 
 def _added(count: int) -> str:
