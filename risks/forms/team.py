@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from risks.enums import Role
-from risks.exceptions import Invalid
+from risks.exceptions import DomainError
 from risks.forms.renderer import Form
 from risks.models import Membership, User
 from risks.models.translated import Text
@@ -151,6 +151,6 @@ class ForgetForm(Form):
         return address
 
 
-def refuse(form: Form, error: Invalid) -> None:
+def refuse(form: Form, error: DomainError) -> None:
     """Put what a service refused at the field it speaks of."""
     form.add_error(error.field if error.field in form.fields else None, str(error.message))

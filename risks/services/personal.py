@@ -69,11 +69,11 @@ def export_person(user: User) -> IO[bytes]:
                 for piece in _json(_sections(user)):
                     data.write(piece.encode())
     file.seek(0)
-    return file  # type: ignore[no-any-return]
+    return file
 
 
 def _record_export(user: User) -> None:
-    roles = dict(user.memberships.active().values_list("team", "role"))
+    roles: dict[int | None, str] = dict(user.memberships.active().values_list("team", "role"))
     AuditEvent.objects.bulk_create(
         build_event(Verb.EXPORTED, user, by=Actor(user, team, Role(role)), subject=user, label="")
         for team, role in (roles or {None: Role.READER}).items()
@@ -225,8 +225,8 @@ def pseudonymise(person: User, *, by: Actor, empty_comments: bool = False) -> No
     if empty_comments:
         _empty_comments(person)
     _forget_account(person)
-    teams = list(person.memberships.values_list("team", flat=True)) or [None]
-    for team in teams:
+    teams: list[int | None] = list(person.memberships.values_list("team", flat=True))
+    for team in teams or [None]:
         actor = Actor(by.user, team, by.role, by.origin)
         record(Verb.PSEUDONYMISED, person, by=actor, subject=person, label="")
 
@@ -235,8 +235,8 @@ def _forget_addresses(person: User) -> None:
     """In the invitations that brought the person here, or should have."""
     known = EmailAddress.objects.filter(user=person).values_list(Lower("email"), flat=True)
     addresses = {person.email.lower(), *known}
-    theirs = Invitation.objects.annotate(address=Lower("email")).filter(
-        Q(address__in=addresses) | Q(accepted_by=person)
+    theirs = Invitation.objects.annotate(lower=Lower("email")).filter(
+        Q(lower__in=addresses) | Q(accepted_by=person)
     )
     theirs.filter(accepted_at=None, revoked_at=None).update(revoked_at=timezone.now())
     Invitation.objects.filter(pk__in=list(theirs.values_list("pk", flat=True))).update(
