@@ -225,7 +225,7 @@ def test_trail_shows_what_changed(admin, register):
     admin.post(url_of(register), form_data(admin.get(url_of(register))) | {"name_en": "Voice 2"})
     event = AuditEvent.objects.get(register=register, verb="changed")
 
-    assert "name_en: Voice assistant → Voice 2" in admin.get(url_of(event)).content.decode()
+    assert "Name (English): Voice assistant → Voice 2" in admin.get(url_of(event)).content.decode()
     assert list(admin.get("/admin/risks/auditevent/?verb=changed").context["cl"].queryset) == [event]
 
 

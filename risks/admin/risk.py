@@ -6,15 +6,16 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from risks.admin.base import ReadOnlyAdmin
+from risks.admin.base import ReadOnlyAdmin, matrix_of
 from risks.enums import Verb
 from risks.formatting import moment
 from risks.models import AuditEvent, Mitigation, Risk
+from risks.queries.activity import Reader, describe
 
 
 def risk_url(risk: Risk) -> str:
@@ -94,6 +95,10 @@ class AuditEventAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
         return super().get_queryset(request).defer("changes")
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """A line has no history: it never changes."""
+        raise Http404
+
     @admin.display(description=_("when"), ordering="happened_at")
     def when(self, event: AuditEvent) -> str:
         return moment(event.happened_at)
@@ -124,4 +129,5 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("changes"))
     def changed(self, event: AuditEvent) -> str:
-        return "\n".join(f"{name}: {old} → {new}" for name, (old, new) in event.changes.items())
+        [line] = describe([event], Reader(matrix_of=matrix_of))
+        return "\n".join(change.text for change in line.changes)

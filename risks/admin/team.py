@@ -8,6 +8,7 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -25,7 +26,7 @@ from risks.admin.base import (
     SafeLists,
     count_of,
 )
-from risks.enums import Role, Verb
+from risks.enums import Role, Secured, Verb
 from risks.exceptions import DomainError
 from risks.forms.team import ForgetForm, refuse
 from risks.models import Membership, Register, Risk, Team, User
@@ -289,6 +290,14 @@ class PersonAdmin(SafeLists, UserAdmin):
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
         return _nameless(super().log_addition(request, obj, message), obj)
 
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:  # noqa: A002
+        """As Django does it, with a line in the trail: an operator has set somebody's password."""
+        response = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and response.status_code == 302:
+            person = self.get_object(request, unquote(id))
+            _record(request, Verb.SECURED, person, {"step": [None, Secured.PASSWORD_CHANGED.value]})
+        return response
+
     def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
         return _nameless(super().log_change(request, obj, message), obj)
 
@@ -322,8 +331,20 @@ class PersonAdmin(SafeLists, UserAdmin):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
+        told = ("is_active", "is_staff", "is_superuser", "language", "theme")  # no name, no address
+        changed = [name for name in told if name in form.changed_data]
+        changes = {name: [form.initial.get(name), getattr(obj, name)] for name in changed}
+        if change and "email" in form.changed_data:
+            changes["step"] = [None, Secured.ADDRESS_CHANGED.value]
+        if changes or not change:
+            _record(request, Verb.CHANGED if change else Verb.CREATED, obj, changes if change else {})
         if "email" in form.changed_data:  # or the old address would still sign in
             EmailAddress.objects.filter(user=obj).exclude(email=obj.email).delete()
+
+
+def _record(request: HttpRequest, verb: Verb, person: User, changes: dict[str, Any]) -> None:
+    """Write down an act on a person by their number alone."""
+    record(verb, person, by=Actor.operator(request.user), subject=person, label="", changes=changes)  # type: ignore[arg-type]
 
 
 def _nameless(entry: Any, person: User) -> Any:
