@@ -46,10 +46,8 @@ def test_set_up_installation_makes_account_team_and_register(first_visit):
     )  # fmt: skip
     assert (membership.user, membership.role, membership.team.slug) == (user, Role.ADMINISTRATOR, "first")
     assert list(membership.team.registers.values_list("key", flat=True)) == ["ONE"]
-    assert list(AuditEvent.objects.order_by("id").values_list("object_type", flat=True)) == [
-        "team",
-        "register",
-    ]
+    lines = AuditEvent.objects.filter(team=membership.team).order_by("id")
+    assert list(lines.values_list("object_type", flat=True)) == ["team", "membership", "register"]
 
 
 def test_set_up_installation_a_second_time_is_refused(first_visit):
@@ -91,7 +89,9 @@ def test_set_up_installation_with_a_bad_register_leaves_nothing(first_visit, mat
 def test_create_team_makes_its_administrator(cast):
     membership = create_team({"slug": "new", "name_en": "New"}, administrator=cast.reader)
 
-    assert (membership.role, AuditEvent.objects.latest("id").object_label) == ("administrator", "New")
+    created, joined = AuditEvent.objects.filter(team=membership.team).order_by("id")
+    assert (membership.role, created.object_label) == ("administrator", "New")
+    assert (joined.verb, joined.subject, joined.object_label) == ("joined", cast.reader, "")
 
 
 def test_create_team_with_a_taken_slug_is_refused(cast):

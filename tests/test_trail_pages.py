@@ -282,7 +282,7 @@ def test_csv_holds_the_lines_asked_for(show, cast, make_risk):
     assert [(row["Who"], row["Act"], row["About"], row["Name"], row["Register"]) for row in rows] == [
         ("Manager", "changed", "risk", "VOICE-1 @Noise", "VOICE"),
     ]  # fmt: skip
-    assert rows[0]["Changes"] == "Owner: empty → Owner\nTitle (English): =Drift → @Noise"
+    assert rows[0]["Changes"] == "Title (English): =Drift → @Noise\nOwner: empty → Owner"
     event = AuditEvent.objects.get(verb=Verb.EXPORTED)
     assert (event.actor, event.changes) == (cast.reader, {"query": [None, "type=risk&act=changed"]})
     assert event.object_label == f"acme-activity-{timezone.localdate():%Y-%m-%d}.csv"

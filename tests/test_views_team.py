@@ -12,6 +12,7 @@ from risks.middleware import DomainErrorMiddleware
 from risks.models import AuditEvent, Matrix, Register, Template
 from tests.browser import form_of
 from tests.cast import Cast
+from tests.rows import change
 
 PAGES = ["", "risks/", "matrix/", "mitigations/", "reports/", "library/", "registers/", "risks/new/"]
 
@@ -163,9 +164,9 @@ def test_template_page_shows_its_parts(cast: Cast, register: Register) -> None:
 def test_template_switched_off_or_of_another_team_is_not_found(cast: Cast, register: Register) -> None:
     template = Template.objects.get(code="TEC-01")
     client = cast.client_for(cast.reader)
-    Template.objects.filter(pk=template.pk).update(is_active=False)
+    change(Template.objects.filter(pk=template.pk), is_active=False)
     assert client.get(f"/t/acme/library/{template.pk}/").status_code == 404
-    Template.objects.filter(pk=template.pk).update(is_active=True, team=cast.other_team)
+    change(Template.objects.filter(pk=template.pk), is_active=True, team=cast.other_team)
     assert client.get(f"/t/acme/library/{template.pk}/").status_code == 404
     assert client.get("/t/acme/library/99999999999999999/").status_code == 404
 

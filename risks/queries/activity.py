@@ -427,7 +427,10 @@ def _part_label(kind: str, name: str) -> str:
         where = str(Level(int(place[0])).label)
     else:
         where = " × ".join(place)
-    words = {"what": kind_label(model), "place": where, "field": _label(model, column).lower()}
+    column_label = _label(model, column)
+    words = {
+        "what": kind_label(model), "place": where, "field": column_label[:1].lower() + column_label[1:],
+    }  # fmt: skip
     label = str(pgettext_lazy("part of a record", "%(what)s %(place)s, %(field)s")) % words
     return label[:1].upper() + label[1:]
 

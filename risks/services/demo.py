@@ -13,12 +13,13 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from risks.enums import Kind, Origin, Role, State
+from risks.enums import Kind, Origin, Role, State, Verb
 from risks.exceptions import NotAllowed
 from risks.models import Category, Matrix, Membership, Notice, Register, Risk, Team, User
 from risks.models.translated import Text
 from risks.rules import MOVES_BY_NAME, Actor
 from risks.services.assessment import assess_risk
+from risks.services.audit import record
 from risks.services.discussion import add_comment
 from risks.services.history import save_tracked
 from risks.services.library import both, read_fixture
@@ -44,6 +45,7 @@ def load_demo() -> bool:
     team = Team.objects.create(slug=content["team"]["slug"], **both(content["team"]["name"], "name"))
     first = max(risk["logged_days_ago"] for entry in content["registers"] for risk in entry["risks"])
     start = _days_ago(first + 1)
+    record(Verb.CREATED, team, by=Actor.system(team.pk, Origin.DEMO), at=start)
     people = _load_people(team, content["people"], start)
     for entry in content["registers"]:
         _load_register(team, people, entry, start)
@@ -52,7 +54,7 @@ def load_demo() -> bool:
 
 
 def _load_people(team: Team, entries: list[dict[str, Any]], start: datetime) -> People:
-    password = make_password(PASSWORD)
+    password, by = make_password(PASSWORD), Actor.system(team.pk, Origin.DEMO)
     people = {}
     for entry in entries:
         people[entry["key"]] = user = User.objects.create(
@@ -64,7 +66,9 @@ def _load_people(team: Team, entries: list[dict[str, Any]], start: datetime) -> 
             is_superuser=entry["role"] == Role.ADMINISTRATOR,
         )
         membership = Membership(team=team, user=user, role=entry["role"])
-        save_tracked(membership, by=Actor.system(team.pk, Origin.DEMO), at=start)
+        save_tracked(membership, by=by, at=start)
+        changes = {"role": [None, membership.role]}
+        record(Verb.JOINED, membership, by=by, subject=user, label="", changes=changes, at=start)
     return people
 
 
@@ -78,7 +82,9 @@ def _load_register(team: Team, people: People, entry: dict[str, Any], start: dat
         **both(entry["name"], "name"),
         **both(entry["description"], "description"),
     )
-    save_tracked(register, by=Actor.system(team.pk, Origin.DEMO), at=start)
+    by = Actor.system(team.pk, Origin.DEMO)
+    save_tracked(register, by=by, at=start)
+    record(Verb.CREATED, register, by=by, register=register, at=start)
     for risk in entry["risks"]:
         _load_risk(register, people, risk)
 

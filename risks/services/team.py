@@ -56,6 +56,8 @@ def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership
     by = Actor.of(membership)
     save_tracked(membership, by=by)
     record(Verb.CREATED, team, by=by)
+    changes = {"role": [None, membership.role]}
+    record(Verb.JOINED, membership, by=by, subject=administrator, label="", changes=changes)
     return membership
 
 
