@@ -67,7 +67,7 @@ def life(cast: Cast, make_risk, make_mitigation) -> User:
         created_at=timezone.now(), expires_at=timezone.now() + timedelta(days=1),
     )  # fmt: skip
     client.get("/t/acme/settings/members/")
-    client.post("/me/data/").close()
+    b"".join(client.post("/me/data/").streaming_content)
     return person
 
 
