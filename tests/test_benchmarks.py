@@ -10,11 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from risks.enums import Kind
-from risks.models import Assessment, LevelTally, Mitigation, Register, Risk, StateChange, User
+from risks.models import Assessment, AuditEvent, LevelTally, Mitigation, Register, Risk, StateChange, User
 from risks.models.search import search_risks
 from risks.queries.as_of import risks_at
 from risks.queries.movement import read_history
+from risks.services.risk import bulk_update_risks, update_risk
 from risks.services.tally import tally_from_history
+from tests.benchmarks.history import without_history
 from tests.benchmarks.measure import percentile
 from tests.benchmarks.middleware import HEADER
 from tests.benchmarks.pages import (
@@ -197,3 +199,21 @@ def test_seed_versions_follow_the_acts(seeded):
 
 def test_percentile_is_a_value_that_was_seen():
     assert [percentile(list(range(1, 21)), share) for share in (0.05, 0.5, 0.95, 1)] == [1, 10, 19, 20]
+
+
+# --- what history costs
+
+
+@pytest.mark.past_history("measures the same without history")
+def test_acts_without_history_write_the_same_but_no_version_and_no_line(cast, make_risk):
+    one, two = (Risk.objects.select_related("register").get(pk=make_risk().pk) for _number in range(2))
+    by, lines = cast.actor(cast.manager), AuditEvent.objects.count()
+    with without_history():
+        update_risk(one, {"title_en": "Other"}, by=by)
+        bulk_update_risks([one.pk, two.pk], {"next_review_date": timezone.localdate()}, by=by)
+    one.refresh_from_db()
+
+    assert (one.title_en, one.next_review_date, one.version) == ("Other", timezone.localdate(), 3)
+    assert (Risk.history.filter(id=one.pk).count(), AuditEvent.objects.count()) == (1, lines)
+    update_risk(one, {"title_en": "Again"}, by=by)
+    assert (Risk.history.filter(id=one.pk).count(), AuditEvent.objects.count()) == (2, lines + 1)

@@ -1,4 +1,4 @@
-"""bin/bench: how fast the pages are, at 1,000, 10,000 and 100,000 risks; then what a report costs."""
+"""bin/bench: how fast the pages are, at 1,000, 10,000 and 100,000 risks; what history and a report cost."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bootstrap import positive, server_command, wait_until_healthy
 from machine import PYTHON, ROOT, UserError, attempt, clean_environment, end, listen_to_signals
 from postgres import free_port, postgres_server
 
+from tests.benchmarks import history
 from tests.benchmarks.measure import Meter
 from tests.benchmarks.pages import PAGES, Figures, allowed_ratio, growing, misses, slow_past
 from tests.benchmarks.report import MAX_RATIO, compare
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
                 missed |= show(found)
             warn_if_busy()
         if not options.risks:
+            missed |= show_history(options)
             missed |= show_report()
     except (UserError, OSError) as error:
         print(f"bin/bench: {error}", file=sys.stderr)
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--risks", type=positive, metavar="N", help="one size only, so many risks; no report")
+    add("--risks", type=positive, metavar="N", help="one size only, so many risks; nothing else")
     add("--postgres", action="store_true", help="on a PostgreSQL of its own instead of SQLite")
     add("--requests", type=positive, metavar="N", help="a page (default: 60, beyond 10,000 risks 30)")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
@@ -132,6 +134,22 @@ def warn_if_busy() -> None:
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     if load > processors:
         print(f"The machine was busy (load {load:.1f}): ratios come out too high; trust the CPU column.")
+
+
+def show_history(options: argparse.Namespace) -> bool:
+    """Print what versions and lines add to a change; return whether that is too much."""
+    try:
+        with postgres_server() if options.postgres else contextlib.nullcontext("") as url:
+            costs = history.compare(url)
+    except subprocess.CalledProcessError as error:
+        raise UserError(error.stderr) from error
+    print(f"\n{'change of':18}{'with ms':>10}{'without':>10}{'ratio':>8}{'allowed':>9}")
+    for cost in costs:
+        allowed = history.ALLOWED[cost.act]
+        verdict = "MISS" if cost.ratio > allowed else "ok"
+        figures = f"{cost.with_ms:10.2f}{cost.without_ms:10.2f}{cost.ratio:8.2f}{allowed:9g}"
+        print(f"{cost.act:18}{figures}  {verdict}", flush=True)
+    return any(cost.ratio > history.ALLOWED[cost.act] for cost in costs)
 
 
 def show_report() -> bool:
