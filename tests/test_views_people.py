@@ -15,6 +15,7 @@ from django.utils import timezone
 from risks.enums import DEFAULT_DELIVERY, Delivery, NoticeKind, Role, Verb
 from risks.models import AuditEvent, Membership, Risk, Team, User
 from risks.queries.movement import month_end
+from risks.services.discussion import add_comment
 from risks.services.membership import deactivate
 from risks.services.tally import month_of
 from tests.cast import Cast
@@ -249,6 +250,19 @@ def test_who_has_left_is_marked_and_no_longer_offered(cast: Cast, make_risk, mak
         assert ">Manager</option>" in text or ">Manager<" in text or page == "matrix/", page
         assert ">Owner</option>" not in text, page
         assert "Owner (left)" not in text, page
+
+
+def test_who_has_left_is_marked_in_the_parts_that_htmx_swaps(cast: Cast, make_risk, make_mitigation) -> None:
+    risk = make_risk()
+    make_mitigation(risk, owner=cast.owner)
+    add_comment(risk, "Look at this", by=cast.actor(cast.owner))
+    deactivate(cast.owner.memberships.get(), by=cast.actor(cast.administrator))
+    client, page = cast.client_for(cast.manager), "/t/acme/risks/VOICE-1/"
+    section = client.get(page + "mitigations/new/", headers=HTMX | {"HX-Target": "mitigation-section"})
+    talk = client.get(page + "comments/", headers=HTMX | {"HX-Target": "discussion"})
+
+    assert "Owner (left)" in section.text
+    assert "Owner (left)" in talk.text
 
 
 def test_who_has_left_is_still_found_as_owner(cast: Cast, make_risk) -> None:

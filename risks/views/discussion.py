@@ -214,7 +214,7 @@ def _show_section(
     request: HttpRequest, scope: Scope, risk: Risk, form: CommentForm, *, page: int = 1, **more: Any
 ) -> HttpResponse:
     talk = read_discussion(risk, page)
-    people = load_people((talk.comments, "author"), also=talk.mentioned)
+    people = load_people((talk.comments, "author"), also=talk.mentioned, team_id=scope.team.pk)
     context = {
         "risk": risk,
         **show_discussion(scope, risk, talk, read_links(risk, talk.comments), people),

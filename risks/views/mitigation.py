@@ -32,6 +32,7 @@ from risks.models import Mitigation, Risk
 from risks.models.mitigation import MitigationQuerySet
 from risks.queries.mitigation import Column, owners_load, read_board
 from risks.queries.people import people_of
+from risks.queries.risk import load_people
 from risks.services.mitigation import add_mitigation, delete_mitigation, update_mitigation
 from risks.tables import Address, MitigationTable
 from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
@@ -262,7 +263,8 @@ def mitigation_delete(request: HttpRequest, scope: Scope, pk: int) -> HttpRespon
 
 def _section(risk: Risk, **more: Any) -> dict[str, Any]:
     """Context of the section; `changed` is the mitigation that the focus goes to."""
-    mitigations = list(risk.mitigations.select_related("owner"))
+    mitigations = list(risk.mitigations.all())
+    load_people((mitigations, "owner"), team_id=risk.team_id)
     for mitigation in mitigations:
         mitigation.risk = risk
     return {"risk": risk, "mitigations": mitigations, "form": None, "editing": None, "changed": None, **more}
