@@ -26,7 +26,7 @@ from risks.htmx import render_page, requested_partial
 from risks.models import Attachment, Mitigation, Risk
 from risks.queries.attachment import CHUNK, read_attachments
 from risks.services.attachment import attach, delete_attachment, open_attachment, too_large
-from risks.services.file_type import allowed_labels, type_label
+from risks.services.file_type import type_label
 from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
 from risks.views.dialog import render_act
 
@@ -132,7 +132,7 @@ class FileLimits:
 
     @property
     def types(self) -> str:
-        return allowed_labels(settings.ATTACHMENT_TYPES)
+        return ", ".join(key.upper() for key in settings.ATTACHMENT_TYPES)
 
     @property
     def too_large(self) -> str:
