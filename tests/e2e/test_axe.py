@@ -34,6 +34,8 @@ PAGES = {
     "library template": "/t/demo/library/1/",
     "registers": "/t/demo/registers/",
     "new register": "/t/demo/registers/new/",
+    "archive a register": "/t/demo/registers/VOICE/archive/",
+    "files of a risk": "/t/demo/risks/VOICE-1/files/",
     "profile": "/me/",
     "own data": "/me/data/",
     "new team": "/teams/new/",
