@@ -386,6 +386,10 @@ def check_can_follow(actor: Actor, risk: Risk) -> None:
     _check_own_team(actor, risk.team_id)
 
 
+def can_follow(actor: Actor, risk: Risk) -> bool:
+    return allows(check_can_follow, actor, risk)
+
+
 check_can_attach, can_attach = check_can_comment, can_comment
 
 
