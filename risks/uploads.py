@@ -30,7 +30,12 @@ class LimitedUploadHandler(FileUploadHandler):
     """
 
     def handle_raw_input(
-        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None  # noqa: N803
+        self,
+        input_data: Any,
+        META: Any,
+        content_length: int,
+        boundary: Any,
+        encoding: Any = None,  # noqa: N803
     ) -> None:
         user = getattr(self.request, "user", None)
         if content_length > request_limit(user is not None and user.is_authenticated):

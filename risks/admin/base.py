@@ -88,7 +88,7 @@ _LINES = 50
 class SafeLists:
     """A mixin of every ModelAdmin of ours."""
 
-    object_history_template = "admin/risks/object_history.html"
+    object_history_template: Any = "admin/risks/object_history.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SafeChangeList
@@ -118,6 +118,8 @@ class SafeLists:
 
 def matrix_of(register_id: int | None) -> LoadedMatrix | None:
     """The matrix of a register that is still there."""
+    if register_id is None:
+        return None
     register = Register.objects.select_related("matrix").filter(pk=register_id).first()
     return load_matrix(register.matrix) if register else None
 

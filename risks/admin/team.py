@@ -294,7 +294,7 @@ class PersonAdmin(SafeLists, UserAdmin):
         """As Django does it, with a line in the trail: an operator has set somebody's password."""
         response = super().user_change_password(request, id, form_url)
         if request.method == "POST" and response.status_code == 302:
-            person = self.get_object(request, unquote(id))
+            person: Any = self.get_object(request, unquote(id))
             _record(request, Verb.SECURED, person, {"step": [None, Secured.PASSWORD_CHANGED.value]})
         return response
 

@@ -12,7 +12,6 @@ from risks.models.mitigation import Mitigation
 from risks.models.risk import Risk
 from risks.models.team import Team, User
 
-
 FOLDER = "attachments"
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 
 from risks.enums import Kind
 from risks.models import Assessment, Category, Mitigation, Risk, Team, User
@@ -65,7 +65,7 @@ def people_by_id(ids: Collection[int], team_id: int | None = None) -> dict[int, 
     """People who may have left the team (then `has_left` says so); no query if none is asked for."""
     if not ids:
         return {}
-    people = User.objects.only("name", "email")
+    people: QuerySet[Any] = User.objects.only("name", "email")
     if team_id:
         people = people.annotate(has_left=left_team(team_id))
     return people.in_bulk(ids)

@@ -130,7 +130,8 @@ def _checked(file: UploadedFile, risk: Risk, by: Actor, at: datetime) -> Attachm
         raise
     file.seek(0)
     attachment = Attachment(
-        team_id=risk.team_id, risk=risk, name=clean_name(name), content_type=content_type, size=file.size or 0,
+        team_id=risk.team_id, risk=risk, name=clean_name(name), content_type=content_type,
+        size=file.size or 0,
         sha256=digest(stream), added_by=by.user, added_at=at,
     )  # fmt: skip
     _check_clean(attachment, file, by)

@@ -168,7 +168,7 @@ def keep_versions(
     history: Any = get_history_model_for_model(model)
     quote = connection.ops.quote_name
     columns = ", ".join(quote(field.column) for field in history.tracked_fields)
-    key = quote(model._meta.pk.column)  # type: ignore[union-attr]
+    key = quote(history.instance_type._meta.pk.column)
     ids = list(ids)
     moment = connection.ops.adapt_datetimefield_value(at or timezone.now())
     with connection.cursor() as cursor:

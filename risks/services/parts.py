@@ -91,10 +91,11 @@ def _by_place(old: Sequence[tuple[str, Row]], new: Sequence[tuple[str, Row]]) ->
 def _by_content(old: Sequence[tuple[str, Row]], new: Sequence[tuple[str, Row]]) -> list[tuple[str, Row, Row]]:
     """Pairs of rows that differ; one put in front of the others does not make all of them differ."""
     found: list[tuple[str, Row, Row]] = []
-    texts = [[repr(sorted(row.items())) for _place, row in rows] for rows in (old, new)]
-    for tag, first, last, start, end in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+    was_text, now_text = ([repr(sorted(row.items())) for _place, row in rows] for rows in (old, new))
+    for tag, first, last, start, end in SequenceMatcher(None, was_text, now_text, False).get_opcodes():
         if tag == "equal":
             continue
-        pairs = zip_longest(old[first:last], new[start:end], fillvalue=("", {}))
+        nothing: tuple[str, Row] = ("", {})
+        pairs = zip_longest(old[first:last], new[start:end], fillvalue=nothing)
         found += [(now_at or was_at, was, now) for (was_at, was), (now_at, now) in pairs]
     return found

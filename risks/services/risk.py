@@ -169,7 +169,7 @@ def move_risk(
     rules.check_can_move_risk(by, risk, move)
     reason, at = reason or Text(), at or timezone.now()
     _check_demands(risk, move, reason, approver, until, timezone.localdate(at))
-    approval = {}
+    approval: Changes = {}
     if move.needs_approval and approver and until:
         approval = {"approver": [None, {"user": approver.pk}], "until_date": [None, until.isoformat()]}
     _enter_state([risk], move.to_state, by, reason, at, approval)
@@ -294,7 +294,7 @@ def bulk_update_risks(
         raise TypeError(f"not for many at once: {sorted(unknown)}")
     risks = list(
         Risk.objects.select_for_update(of=("self",), no_key=True)
-        .filter(team_id=by.team_id, pk__in=risk_ids)
+        .filter(team=by.team_id, pk__in=risk_ids)
         .select_related("register", "owner", "category", "subcategory")
         .order_by("pk")
     )

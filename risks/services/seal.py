@@ -18,7 +18,7 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
 from risks.models import AuditEvent, Seal, SealedLine, Team
 from risks.services.jobs import task

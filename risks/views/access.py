@@ -144,7 +144,7 @@ def open_scope(request: HttpRequest, slug: str) -> Scope:
     return Scope(
         team=membership.team,
         actor=Actor.of(membership),
-        memberships=memberships,
+        memberships=list[Membership](memberships),
         registers=[r for r in every if not r.is_archived],
         register=chosen,
         archived=[r for r in every if r.is_archived],
@@ -285,7 +285,8 @@ def get_mitigation_or_404(scope: Scope, pk: int) -> Mitigation:
 
 def frame(request: HttpRequest) -> dict[str, Any]:
     """What the frame of every page shows; no query of its own."""
-    user, scope = getattr(request, "user", None), getattr(request, "scope", None)
+    user: Any = getattr(request, "user", None)
+    scope: Scope | None = getattr(request, "scope", None)
     return {
         "scope": scope,
         "unread": scope.unread if scope else cache(lambda: count_unread(user)),  # outside a team if shown

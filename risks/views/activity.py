@@ -132,7 +132,7 @@ def describe_risk(
 
 def _matrix(scope: Scope, register_id: int | None) -> LoadedMatrix | None:
     """None: the register is gone."""
-    return scope.matrix_of(register_id) if register_id in _registers(scope) else None  # type: ignore[arg-type]
+    return scope.matrix_of(register_id) if register_id in _registers(scope) else None
 
 
 def _registers(scope: Scope) -> dict[int, Register]:
@@ -144,7 +144,7 @@ def _rows(scope: Scope, events: Sequence[AuditEvent]) -> Objects:
     registers = _registers(scope)
     rows: dict[tuple[str, int], models.Model] = {("register", pk): each for pk, each in registers.items()}
     ids = {
-        kind: {event.object_id for event in events if event.object_type == kind}
+        kind: {event.object_id for event in events if event.object_type == kind and event.object_id}
         for kind in ("mitigation", "indicator")
     }
     risk_ids = {event.risk_id for event in events if event.risk_id}
@@ -191,7 +191,7 @@ def activity_export(request: HttpRequest, scope: Scope, format: str) -> HttpResp
     people = {person.pk: person for person in people_of(scope.team)}
     form = ActivityForm(request.GET, people=people.values())
     if not form.is_valid():
-        raise Invalid(" ".join(error for errors in form.errors.values() for error in errors))
+        raise Invalid(" ".join(str(error) for errors in form.errors.values() for error in errors))
     lines = form.wanted.narrow(_lines(scope))
     if format == "xlsx" and lines[MAX_ROWS : MAX_ROWS + 1].exists():
         raise Invalid(
