@@ -492,3 +492,12 @@ def test_key_of_a_removed_register_is_never_used_again(cast: Cast, archived: Reg
     assert answer.status_code == 422
     assert "Codes are never used twice" in answer.text
     assert create_register(cast.other_team, values, by=cast.actor(cast.outsider)).key == "VOICE"
+
+
+def test_activity_still_tells_of_a_removed_register(cast: Cast, archived: Register, full: Risk) -> None:
+    remove_register(archived, typed_key="VOICE", by=cast.actor(cast.administrator))
+    page = cast.client_for(cast.administrator).get("/t/acme/activity/")
+    assert page.status_code == 200
+    assert "VOICE · Voice assistant" in page.text
+    assert "VOICE-1 Zebra crossing" in page.text
+    assert f"/risks/{full.code}/" not in page.text
