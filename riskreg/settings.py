@@ -13,9 +13,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from riskreg.variables import group_roles, secure_address, strong
-
 from riskreg.files import attachment_types, files_storage
+from riskreg.variables import group_roles, secure_address, strong
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -138,7 +137,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": env.int("RISKREG_DB_POOL", 4)},
-        # Our indexes hold all that a page counts; with the default, meant for turning disks, they are passed over.
+        # Our indexes hold all that a page counts; with the default, meant for disks that turn, it reads the table.
         "options": "-c random_page_cost=1.1 -c jit=off",
     }
 if TESTING and _database["ENGINE"] != "django.db.backends.sqlite3":

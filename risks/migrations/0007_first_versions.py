@@ -17,7 +17,7 @@ def keep_first_versions(apps, schema_editor):
         columns = ", ".join(quote(f.column) for f in model._meta.fields if f.column in kept)
         at = quote(dated) if dated else now
         schema_editor.execute(
-            f"INSERT INTO {quote(history._meta.db_table)} ({columns},"
+            f"INSERT INTO {quote(history._meta.db_table)} ({columns},"  # nosec B608 - names only
             " history_date, history_change_reason, history_type)"
             f" SELECT {columns}, {at}, '', '+' FROM {quote(model._meta.db_table)}"
             f" ORDER BY {quote(model._meta.pk.column)}"
