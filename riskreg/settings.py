@@ -137,7 +137,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     _database["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": env.int("RISKREG_DB_POOL", 4)},
-        # Our indexes hold all that a page counts; with the default, meant for disks that turn, it reads the table.
+        # Indexes hold all that a page counts; with the default, meant for disks that turn, it reads tables.
         "options": "-c random_page_cost=1.1 -c jit=off",
     }
 if TESTING and _database["ENGINE"] != "django.db.backends.sqlite3":

@@ -39,7 +39,8 @@ def test_mails_given_up_are_listed_with_the_reason(failed, fate, count):
 
 
 def test_jobs_are_listed_with_their_last_error(job):
-    html = superuser_client().get(reverse("admin:django_tasks_database_dbtaskresult_changelist")).content.decode()
+    page = reverse("admin:django_tasks_database_dbtaskresult_changelist")
+    html = superuser_client().get(page).content.decode()
 
     assert html.count("ValueError: no such thing") == 1
     assert html.count("mail_due") == 1

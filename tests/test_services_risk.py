@@ -159,7 +159,9 @@ def test_update_risk_writes_only_what_changed(cast, make_risk):
     )  # fmt: skip
 
     assert (updated.title_en, updated.owner, updated.version) == ("Street noise", cast.owner, 2)
-    assert last_event().changes == {"title_en": ["Noise", "Street noise"], "owner": [None, {"user": cast.owner.pk}]}
+    assert last_event().changes == {
+        "title_en": ["Noise", "Street noise"], "owner": [None, {"user": cast.owner.pk}],
+    }  # fmt: skip
 
 
 def test_update_risk_to_what_it_is_writes_nothing(cast, make_risk):
