@@ -45,6 +45,7 @@ from risks.services.team import create_register
 from tests.cast import Cast, assemble_cast
 from tests.threads import own_connections  # noqa: F401  # a fixture
 from tests.trail_guard import Writes, tracked_models, without_triggers
+from tests.world import world  # noqa: F401  # a fixture
 
 LIBRARY = (
     Category, Matrix, MatrixStep, MatrixLevel, MatrixCell,
