@@ -11,10 +11,10 @@ from risks.enums import MitigationState, Verb
 from risks.exceptions import Conflict, NotAllowed
 from risks.models import AuditEvent, Indicator, Mitigation
 from risks.services.mitigation import (
+    add_indicator,
     add_mitigation,
     delete_indicator,
     delete_mitigation,
-    add_indicator,
     update_indicator,
     update_mitigation,
 )
