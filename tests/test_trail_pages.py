@@ -205,9 +205,10 @@ def test_filters_that_make_no_sense_show_no_lines(show, register):
 
 
 def test_htmx_gets_the_page_s_part_alone(show, htmx_headers):
-    html = show(headers=htmx_headers("activity-page")).content.decode()
+    response = show("?person=&act=created", headers=htmx_headers("activity-page"))
 
-    assert html.startswith('<div id="activity-page"')
+    assert response.content.decode().startswith('<div id="activity-page"')
+    assert response["HX-Push-Url"] == f"{ACTIVITY}?act=created"
 
 
 # --- pages

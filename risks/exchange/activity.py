@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from risks.enums import Origin, Verb
 from risks.exchange.rows import ExportColumn, Format, Value
 from risks.queries.activity import Line, Reader, describe, kind_label
 from risks.queries.trail import Lines, in_chunks
@@ -30,12 +31,14 @@ class ActivitySheet:
 
 
 def activity_sheet(lines: Lines, *, reader: Reader, registers: Mapping[int, str]) -> ActivitySheet:
-    """`registers` names those that are still there, by id."""
+    """`registers` names those that are still there, by id. In the language of the moment."""
+    acts = {verb.value: str(verb.label) for verb in Verb}
+    origins = {origin.value: str(origin.label) for origin in Origin}
     columns = [
         ExportColumn(_("When"), Format.MOMENT, lambda line: timezone.make_naive(line.event.happened_at)),
         ExportColumn(_("Who"), Format.CODE, lambda line: line.who),
-        ExportColumn(_("Act"), Format.CODE, lambda line: str(line.event.get_verb_display())),
-        ExportColumn(_("Origin"), Format.CODE, lambda line: str(line.event.get_origin_display())),
+        ExportColumn(_("Act"), Format.CODE, lambda line: acts[line.event.verb]),
+        ExportColumn(_("Origin"), Format.CODE, lambda line: origins[line.event.origin]),
         ExportColumn(_("About"), Format.CODE, lambda line: kind_label(line.event.object_type)),
         ExportColumn(_("Name"), Format.TEXT, lambda line: line.name),
         ExportColumn(_("Register"), Format.CODE, lambda line: registers.get(line.event.register_id or 0, "")),

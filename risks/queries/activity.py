@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -380,6 +380,7 @@ def kind_label(kind: str) -> str:
 # --- one change
 
 
+@lru_cache(maxsize=1000)
 def _place(kind: str, name: str) -> tuple[Any, ...]:
     """Where a field stands among the others: as in the model, whatever order the database kept them in."""
     model = _model(kind)
@@ -435,6 +436,7 @@ def _part_label(kind: str, name: str) -> str:
     return label[:1].upper() + label[1:]
 
 
+@lru_cache(maxsize=1000)
 def _field(kind: str, name: str) -> models.Field[Any, Any] | None:
     """The model's field; of a part, the part's."""
     part, dot, rest = name.partition(".")

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import push_url
 
 from risks import rules
 from risks.enums import Role
@@ -79,9 +80,12 @@ def _show(request: HttpRequest, scope: Scope, **more: Any) -> HttpResponse:
         "may_verify": _may_verify(scope),
         **more,
     }
-    return render_page(
+    response = render_page(
         request, "risks/activity/list.html", context, partials=PARTIALS, status=200 if valid else 422
     )
+    if request.htmx and request.method == "GET":  # type: ignore[attr-defined]
+        push_url(response, address.url())  # without the empty parameters that a form sends
+    return response
 
 
 def _lines(scope: Scope) -> Lines:
