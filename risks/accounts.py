@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from time import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account import signals
 from allauth.account.adapter import DefaultAccountAdapter
@@ -33,6 +34,7 @@ from risks.enums import Secured
 from risks.models import User
 from risks.services import accounts
 from risks.services.demo import DOMAIN
+from risks.services.links import absolute_url, host
 
 log = logging.getLogger(__name__)
 
@@ -118,13 +120,18 @@ class AccountAdapter(DefaultAccountAdapter):
             return False
         return bool(super().confirm_email(request, email_address))
 
-    # mail
+    # mail: its links lead to our address, whatever host a request names
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        return _at_our_address(super().get_reset_password_from_key_url(key))
+
+    def get_email_confirmation_url(self, request: Any, emailconfirmation: Any) -> str:
+        return _at_our_address(super().get_email_confirmation_url(request, emailconfirmation))
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """In the language of who gets it. If the server takes no mail, the act is done all the same."""
         reader = context.get("user") or User.objects.filter(email=email.lower()).first()
-        reset_url = self.request.build_absolute_uri(reverse("account_reset_password"))
-        details = {"host": self.request.get_host(), "reset_url": reset_url}
+        details = {"host": host(), "reset_url": absolute_url(reverse("account_reset_password"))}
         try:
             with override(getattr(reader, "language", "") or get_language()):
                 super().send_mail(template_prefix, email, details | context)
@@ -136,6 +143,10 @@ class AccountAdapter(DefaultAccountAdapter):
         self, template_prefix: str, user: Any, context: dict[str, Any] | None = None, email: str | None = None
     ) -> None:
         super().send_notification_mail(template_prefix, user, {"user": user} | (context or {}), email)
+
+
+def _at_our_address(url: str) -> str:
+    return absolute_url(urlsplit(url)._replace(scheme="", netloc="").geturl())
 
 
 class Backend(AuthenticationBackend):

@@ -21,6 +21,11 @@ def absolute_url(path: str) -> str:
     return base_url() + path
 
 
+def host() -> str:
+    """As people read it, with its port."""
+    return urlsplit(base_url()).netloc
+
+
 def domain() -> str:
     """The host of `base_url`, for Message-IDs."""
     return urlsplit(base_url()).hostname or "localhost"
