@@ -41,7 +41,9 @@ def check_headers(name: str, headers: Any) -> None:
     for header, value in HEADERS.items():
         assert (name, header, headers.get(header)) == (name, header, value)
     parts = [part.strip().partition(" ") for part in headers["Content-Security-Policy"].split(";") if part]
-    expected = FILE_POLICY if "/files/" in name and "sandbox" in headers["Content-Security-Policy"] else POLICY
+    expected = (
+        FILE_POLICY if "/files/" in name and "sandbox" in headers["Content-Security-Policy"] else POLICY
+    )
     assert (name, {key: value for key, _space, value in parts}) == (name, expected)
     denied = headers["Permissions-Policy"]
     assert "camera=()" in denied

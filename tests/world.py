@@ -211,9 +211,7 @@ def undone() -> Iterator[None]:
 class Form:
     action: str
     fields: dict[str, str] = field(default_factory=dict)
-    button: dict[str, str] = field(
-        default_factory=dict
-    )  # the first that sends it, if it has a name
+    button: dict[str, str] = field(default_factory=dict)  # the first that sends it, if it has a name
     working: int = 0  # controls by which it can be sent
     dead: int = 0  # those that are disabled
 
