@@ -22,12 +22,11 @@ class History(HistoricalRecords):
         self.indexes = list(indexes)
 
     def create_historical_record(self, instance: Any, history_type: str, using: str | None = None) -> None:
-        """Refuses a write that nobody has signed: it did not come through `services.history`."""
-        if not hasattr(instance, "_history_user"):
+        """Refuses a write that did not come through `services.history`, which keeps the version itself."""
+        if not hasattr(instance, "_version_is_kept"):
             raise TypeError(
                 f"write {type(instance).__name__} through services.history, which keeps who and why"
             )
-        super().create_historical_record(instance, history_type, using)
 
     def fields_included(self, model: Any) -> list[models.Field[Any, Any]]:
         """Without generated columns, which follow from the others."""

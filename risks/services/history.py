@@ -31,8 +31,10 @@ def save_tracked(
     fields: Sequence[str] | None = None,
 ) -> None:
     """Save a new or changed row, and the version it now is. `fields`: only these columns are written."""
-    with _signed(row, by, reason, at):
+    kind = "+" if row._state.adding else "~"
+    with transaction.atomic(), _kept(row):
         row.save(update_fields=fields)
+        keep_versions(type(row), [row.pk], by=by, reason=reason, at=at, kind=kind)
 
 
 def delete_tracked(row: models.Model, *, by: Actor, reason: str = "", at: datetime | None = None) -> None:
@@ -44,7 +46,8 @@ def delete_tracked(row: models.Model, *, by: Actor, reason: str = "", at: dateti
         for relation in row._meta.related_objects:
             if hasattr(relation.related_model, "history"):
                 _let_go(relation, row, by=by, reason=reason, at=at)
-        with _signed(row, by, reason, at):
+        with _kept(row):
+            keep_versions(type(row), [row.pk], by=by, reason=reason, at=at, kind="-")
             row.delete()
 
 
@@ -64,12 +67,13 @@ def _let_go(relation: Any, row: models.Model, **why: Any) -> None:
 
 
 @contextmanager
-def _signed(row: Any, by: Actor, reason: str, at: datetime | None) -> Iterator[None]:
-    row._history_user, row._change_reason, row._history_date = by.user, reason, at or timezone.now()
+def _kept(row: Any) -> Iterator[None]:
+    """Tells the model that the version of this write is kept here."""
+    row._version_is_kept = True
     try:
         yield
     finally:
-        del row._history_user, row._change_reason, row._history_date
+        del row._version_is_kept
 
 
 # --- records of the library and of a team, each with the line that tells of it
