@@ -15,7 +15,7 @@ class CommentForm(Form):
     text = forms.CharField(
         label=_("Your comment"),
         required=False,
-        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto", "autocomplete": "off"}),
+        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
         help_text=_("Markdown. @ mentions a member, a code such as VOICE-12 links a risk. Ctrl+Enter sends."),
     )
     version = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)

@@ -179,7 +179,6 @@ class RiskForm(StyledMixin, forms.ModelForm):
             self.fields[f"{part}_en"].widget.attrs["lang"] = "en"
         for code in ("en", "zh"):
             self.fields[f"title_{code}"].widget.attrs["dir"] = "auto"
-        self.fields[f"title_{record_language()}"].widget.attrs["autocomplete"] = "off"
 
     @property
     def other_language(self) -> list[forms.BoundField]:

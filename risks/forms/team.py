@@ -81,7 +81,7 @@ class InvitationForm(Form):
     addresses = forms.CharField(
         label=_("E-mail addresses"),
         max_length=ADDRESSES_LENGTH,
-        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_("One per line, or with commas between."),
     )
     role = forms.ChoiceField(

@@ -47,11 +47,8 @@ def browser_type_launch_args() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a running server with the demonstration in a database of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def manage(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """`manage("load_demo")`: run a command of the site, which has a database of its own; what it printed."""
     data = tmp_path_factory.mktemp("site")
     ours = ("RISKREG_", "DATABASE_", "DJANGO_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -60,18 +57,30 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "RISKREG_DATA_DIR": str(data),
         "RISKREG_SECRET_KEY": secrets.token_urlsafe(50),  # one for all processes of this server
     }
-    for command in ("migrate", "load_library", "load_demo"):
-        subprocess.run(
-            [sys.executable, "manage.py", command, "-v0"],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "manage.py", *arguments, "-v0"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
+        return done.stdout.strip()
+
+    run.environment = environment  # type: ignore[attr-defined]
+    return run
+
+
+@pytest.fixture(scope="session")
+def site(manage: Any) -> Iterator[str]:
+    """Address of a running server with the demonstration."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for command in ("migrate", "load_library", "load_demo"):
+        manage(command)
     server = subprocess.Popen(
         [sys.executable, "-m", "granian", "--interface", "wsgi", "riskreg.wsgi:application",
          "--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--log-level", "error"],
-        cwd=ROOT, env=environment,
+        cwd=ROOT, env=manage.environment,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:

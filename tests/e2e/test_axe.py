@@ -122,8 +122,7 @@ def test_pages_load_without_an_error_in_the_console(open_as: Callable[..., Page]
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
     for name, address in PAGES.items():
-        refused = ("not found", "no such day", "no such invitation", "risks, wrong filter")
-        if name in (*refused, "inbox, wrong filter"):
+        if name in ("not found", "no such day", "no such invitation") or name.endswith("wrong filter"):
             continue  # their status is an error, which the console tells
         page.goto(address)
     assert errors == []
