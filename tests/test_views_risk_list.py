@@ -69,11 +69,18 @@ def test_register_narrows_the_list_and_an_unknown_one_is_not_found(make_risk, sh
     assert show("?register=OTHER").status_code == 404
 
 
-def test_empty_list_offers_the_first_step(register, show):
+def test_empty_list_offers_the_first_step(cast, register, show):
+    page = show(user=cast.contributor).content.decode()
+
+    assert "No risks yet" in page
+    assert f'<a class="btn btn-primary" href="{reverse("risks:risk-create", args=["acme"])}">' in page
+
+
+def test_empty_list_tells_a_reader_why_there_is_no_first_step(register, show):
     page = show().content.decode()
 
     assert "No risks yet" in page
-    assert f'href="{reverse("risks:risk-create", args=["acme"])}"' in page
+    assert 'disabled title="Readers cannot log risks.' in page
 
 
 def test_list_that_filters_everything_away_offers_to_clear(make_risk, show):
