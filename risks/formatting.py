@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Protocol
 
 from django.contrib.humanize.templatetags.humanize import naturaltime
@@ -111,7 +112,15 @@ def day(value: date | datetime | None) -> str:
     """A date as the language writes it: 23 Nov 2026, 2026年11月23日."""
     if value is None:
         return ""
-    return date_format(timezone.localtime(value) if isinstance(value, datetime) else value, "DATE_FORMAT")
+    if isinstance(value, datetime):
+        value = timezone.localtime(value).date()
+    return _day(value, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _day(value: date, _language: str | None) -> str:
+    """A page writes the same few days over and over."""
+    return date_format(value, "DATE_FORMAT")
 
 
 def month(value: date) -> str:
@@ -130,14 +139,16 @@ def ago(when: datetime) -> str:
 
 def level_badge(level: LevelLike, score: int | None = None) -> SafeString:
     """Word, number, colour and shape of a level: never colour alone."""
+    return _badge(level.tone, level.mark, level.name, score)
+
+
+@lru_cache(maxsize=1024)
+def _badge(tone: str, mark: str, name: str, score: int | None) -> SafeString:
     if score is None:
         return format_html(
-            '<span class="level tone-{}"><span aria-hidden="true">{}</span> {}</span>',
-            level.tone,
-            level.mark,
-            level.name,
+            '<span class="level tone-{}"><span aria-hidden="true">{}</span> {}</span>', tone, mark, name
         )
     return format_html(
         '<span class="level tone-{}"><span aria-hidden="true">{}</span> <b>{}</b> {}</span>',
-        level.tone, level.mark, score, level.name,
+        tone, mark, score, name,
     )  # fmt: skip

@@ -34,10 +34,10 @@ class AppendOnly(models.Model):
     class Meta:
         abstract = True
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
+    def save(self, **kwargs: Any) -> None:
         if not self._state.adding:
             raise TypeError("lines of the trail are never changed")
-        super().save(*args, **kwargs)
+        super().save(**kwargs | {"force_insert": True})  # with a key given, Django would try an update first
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         raise TypeError("lines of the trail are never deleted")

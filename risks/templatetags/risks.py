@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from django import template
+from django.forms.utils import flatatt
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -24,9 +25,11 @@ register = template.Library()
 register.filter("day", formatting.day)
 register.filter("moment", formatting.moment)
 register.filter("share", formatting.share)
+register.filter("attributes", flatatt)
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
     """An icon of the sprite; always beside a word, so hidden from screen readers."""
     return format_html(
