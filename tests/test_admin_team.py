@@ -55,6 +55,21 @@ def test_team_page_queries_do_not_grow_with_members(admin, cast, count_queries):
     assert count_queries(lambda: admin.get(url_of(cast.team))) == few
 
 
+def test_team_change_is_in_the_team_s_trail(admin, cast):
+    data = form_data(admin.get(url_of(cast.team))) | {"name_en": "Team 2", "slug": "acme-2"}
+    response = admin.post(url_of(cast.team), data)
+    event = AuditEvent.objects.get(team=cast.team, object_type="team", verb="changed")
+
+    assert (response.status_code, event.actor.email) == (302, "root@acme.example")
+    assert event.changes == {"name_en": ["Demo team", "Team 2"], "slug": ["acme", "acme-2"]}
+
+
+def test_team_saved_as_it_was_leaves_no_line(admin, cast):
+    admin.post(url_of(cast.team), form_data(admin.get(url_of(cast.team))))
+
+    assert not AuditEvent.objects.filter(team=cast.team, verb="changed").exists()
+
+
 def test_team_without_name_is_refused_at_the_field(admin, cast):
     data = form_data(admin.get(url_of(cast.team))) | {"name_en": "", "name_zh": ""}
 
@@ -92,6 +107,17 @@ def test_register_keeps_key_and_team(admin, register, cast):
     register.refresh_from_db()
 
     assert (register.key, register.team) == ("VOICE", cast.team)
+
+
+def test_register_is_not_deleted_here(admin, register):
+    address = "/admin/risks/register/"
+    answer = admin.post(url_of(register, "delete"), {"post": "yes"})
+    action = {"action": "delete_selected", "_selected_action": [register.pk], "post": "yes"}
+    admin.post(address, action)
+
+    assert answer.status_code == 403
+    assert "delete_selected" not in admin.get(address).content.decode()
+    assert Register.objects.filter(pk=register.pk).exists()
 
 
 def test_register_with_assessments_keeps_its_matrix(admin, register, make_risk, matrix):

@@ -196,6 +196,10 @@ class RegisterAdmin(ModelAdmin):
             return ()
         return ("team", "key", "matrix") if has_assessments(obj) else ("team", "key")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Register | None = None) -> bool:
+        """Never: one that is done with is archived, on its own page."""
+        return False
+
     def save_model(self, request: HttpRequest, obj: Register, form: Any, change: bool) -> None:
         by = Actor.operator(request.user, obj.team_id)  # type: ignore[arg-type]
         values = {

@@ -98,9 +98,14 @@ def _fields_of(row: models.Model) -> dict[str, Any]:
 
 
 def save_changed(row: models.Model, before: Content | None, *, by: Actor, reason: str = "") -> None:
-    """Save a record that said this before, if its fields say something else now."""
-    if before is None or before.fields != _fields_of(row):
+    """Save a record that said this before, if its fields say something else now; with a version, if it keeps
+    them: a team has only its lines in the trail."""
+    if before is not None and before.fields == _fields_of(row):
+        return
+    if hasattr(row, "history"):
         save_tracked(row, by=by, reason=reason)
+    else:
+        row.save()
 
 
 def record_content(row: models.Model, before: Content | None, *, by: Actor, reason: str = "") -> None:
