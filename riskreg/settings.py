@@ -130,7 +130,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; "
-            "PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY;"
+            "PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY; "
+            "PRAGMA recursive_triggers=ON;"  # REPLACE deletes: the trail refuses that too
         ),
     }
     _database["CONN_MAX_AGE"] = None

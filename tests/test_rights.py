@@ -156,6 +156,16 @@ def test_no_header_or_field_makes_a_post_of_a_get(world: World, header: str) -> 
     assert everything() == before
 
 
+@pytest.mark.parametrize("name", ["risk-export", "activity-export", "register-export", "attachment-download"])
+def test_head_of_what_is_handed_out_leaves_no_line(world: World, name: str) -> None:
+    client, url, before = world.client("administrator"), world.url(name), everything()
+    with undone():
+        client.get(url)
+        assert everything() != before
+    client.head(url)
+    assert everything() == before
+
+
 # --- nothing of another team
 
 PARTS = ("", "dialog", "risk-page", "risk-list", "mitigation-section", "activity", "discussion", "files")

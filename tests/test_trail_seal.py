@@ -333,6 +333,14 @@ def test_database_refuses_to_change_or_remove(team, model, act):
     assert model.objects.count() == count > 0
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite knows REPLACE")
+@pytest.mark.parametrize("model", [AuditEvent, Seal, SealedLine])
+def test_database_refuses_to_replace(team, model):
+    table = model._meta.db_table
+    with pytest.raises(Error, match="never changed or removed"), transaction.atomic():
+        connection.cursor().execute(f"REPLACE INTO {table} SELECT * FROM {table}")
+
+
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 @pytest.mark.parametrize("model", [AuditEvent, Seal, SealedLine])
 def test_database_refuses_to_truncate(team, model):

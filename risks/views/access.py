@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -165,6 +166,21 @@ def team_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpRespon
         if AS_OF in request.GET:
             return _today(request)
         return view(request, scope, *args, **kwargs)
+
+    return inner
+
+
+def hands_out(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """For a view that gives something out and writes that down: HEAD gets nothing, and leaves no line."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method != "HEAD":
+            return view(request, *args, **kwargs)
+        with transaction.atomic():
+            response = view(request, *args, **kwargs)
+            transaction.set_rollback(True)
+        return response
 
     return inner
 

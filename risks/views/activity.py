@@ -36,7 +36,7 @@ from risks.services.export import record_export
 from risks.services.seal import Chain, newest_seal, verify_chain
 from risks.services.undo import Objects, offers, undo_change
 from risks.tables import Address
-from risks.views.access import Scope, team_view
+from risks.views.access import Scope, hands_out, team_view
 
 PARTIALS = {"activity-page": "risks/activity/_page.html"}
 EXPORTS = {"csv": csv_response, "xlsx": xlsx_response}
@@ -187,6 +187,7 @@ def _named(scope: Scope, events: Sequence[AuditEvent], rows: Objects) -> dict[tu
 
 @team_view
 @require_safe
+@hands_out
 def activity_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponseBase:  # noqa: A002
     """The lines that the address asks for, all of them."""
     write = EXPORTS.get(format)

@@ -27,7 +27,7 @@ from risks.models import Attachment, Mitigation, Risk
 from risks.queries.attachment import CHUNK, read_attachments
 from risks.services.attachment import attach, delete_attachment, open_attachment, too_large
 from risks.services.file_type import type_label
-from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, team_view
+from risks.views.access import Scope, get_mitigation_or_404, get_risk_or_404, hands_out, team_view
 from risks.views.dialog import render_act
 
 SECTION = {"files": "risks/attachment/_section.html"}
@@ -214,6 +214,7 @@ def get_attachment_or_404(scope: Scope, pk: int) -> Attachment:
 
 @require_safe
 @team_view
+@hands_out
 def attachment_download(request: HttpRequest, scope: Scope, pk: int) -> HttpResponseBase:
     """The content as a download; nothing in it can run, wherever it is opened."""
     attachment = get_attachment_or_404(scope, pk)

@@ -25,7 +25,7 @@ from risks.queries.risk_list import people_by_id
 from risks.services.export import record_export
 from risks.services.register_life import archive_register, remove_register, restore_register
 from risks.services.team import REGISTER_FIELDS, create_register, update_register
-from risks.views.access import Scope, team_view
+from risks.views.access import Scope, hands_out, team_view
 from risks.views.merge import save_merged
 
 
@@ -100,6 +100,7 @@ def _get_register_or_404(scope: Scope, key: str) -> Register:
 
 @require_safe
 @team_view
+@hands_out
 def register_export(request: HttpRequest, scope: Scope, key: str) -> HttpResponseBase:
     """Everything of a register as one ZIP."""
     register = _get_register_or_404(scope, key)

@@ -16,7 +16,7 @@ from risks.htmx import render_page
 from risks.reports.monthly import TooManyRisks, make_report
 from risks.reports.pdf import PdfUnavailable, missing_libraries
 from risks.services.export import record_export
-from risks.views.access import Scope, team_view
+from risks.views.access import Scope, hands_out, team_view
 
 
 @require_safe
@@ -29,6 +29,7 @@ def report_new(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 @require_safe
 @team_view
+@hands_out
 def report_download(request: HttpRequest, scope: Scope) -> HttpResponse:
     """The PDF as a file; whatever stands against it is said on the form, with what was chosen."""
     form = _form(scope, data=request.GET)

@@ -46,7 +46,7 @@ from risks.services.export import record_export
 from risks.services.risk import bulk_update_risks, move_risk, update_risk
 from risks.services.team import delete_view, save_view
 from risks.tables import Address, RiskTable
-from risks.views.access import AS_OF, Scope, dated_view, get_risk_or_404, team_view
+from risks.views.access import AS_OF, Scope, dated_view, get_risk_or_404, hands_out, team_view
 
 MENUS = ("state", "level", "category", "owner", "strategy", "late", "moved")
 SWITCHES = ("mine", "unassessed")
@@ -359,6 +359,7 @@ def view_delete(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
 
 @dated_view
 @require_safe
+@hands_out
 def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponseBase:  # noqa: A002
     """Exactly the filtered rows, in their order, with every column; of a past day as they were then."""
     write = EXPORTS.get(format)
