@@ -3,7 +3,8 @@
 import csv
 import io
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pytest
@@ -12,14 +13,14 @@ from django.test import Client
 from django.utils import timezone
 
 from risks.enums import Kind
-from risks.models import AuditEvent, Comment, Register, Risk, SavedView
+from risks.models import AuditEvent, Comment, Register, Risk, SavedView, User
 from risks.models.translated import Text
 from risks.queries.as_of import first_day, risks_at
 from risks.rules import Actor
 from risks.services.assessment import assess_risk
 from risks.services.discussion import add_comment, delete_comment, edit_comment
 from risks.services.history import delete_tracked, save_tracked
-from risks.services.risk import update_risk
+from risks.services.risk import create_risk, update_risk
 
 LIST, MATRIX = "/t/acme/risks/", "/t/acme/matrix/"
 PAST = "This is the past; nothing can be changed here."
@@ -331,6 +332,66 @@ def test_past_risk_and_register_of_a_foreign_team_are_not_found(cast, moved):
     assert client.get(f"{LIST}OTHER-1/?as_of={day(3)}").status_code == 404
     assert client.get(f"{LIST}?register=OTHER&as_of={day(3)}").status_code == 404
     assert client.get(f"{LIST}VOICE-999/?as_of={day(3)}").status_code == 404
+
+
+# --- by whose clock
+
+PLACES = ["Pacific/Pago_Pago", "Asia/Shanghai", "Pacific/Kiritimati"]  # eleven hours behind to fourteen ahead
+
+
+@pytest.fixture(params=PLACES)
+def zone(request, cast):
+    """That of the reader; the site's is UTC."""
+    User.objects.filter(pk=cast.reader.pk).update(time_zone=request.param)
+    return ZoneInfo(request.param)
+
+
+@pytest.fixture
+def midnight(cast, zone, matrix):
+    """The end of 1 May where the reader is; VOICE-1 and its register came a minute before, VOICE-2 after."""
+    end = datetime(2026, 5, 2, tzinfo=zone)
+    with time_machine.travel(end - timedelta(minutes=1), tick=False):
+        by, values = cast.actor(cast.manager), {"key": "VOICE", "name_en": "Voice", "matrix": matrix}
+        register = Register(team=cast.team, **values)
+        save_tracked(register, by=Actor.system(cast.team.pk))
+        create_risk(register, {"title_en": "On the day"}, by=by)
+    with time_machine.travel(end + timedelta(minutes=1), tick=False):
+        create_risk(register, {"title_en": "On the day after"}, by=by)
+    return end
+
+
+@pytest.mark.parametrize(("asked", "codes"), [("05-01", ["VOICE-1"]), ("05-02", ["VOICE-1", "VOICE-2"])])
+def test_day_ends_when_it_ends_for_the_reader(cast, midnight, asked, codes):
+    client = cast.client_for(cast.reader)
+    page = client.get(f"{LIST}?as_of=2026-{asked}&sort=code")
+    assert [risk.code for risk in page.context["table"].data.data] == codes
+    assert client.get(f"{LIST}VOICE-2/?as_of=2026-{asked}").status_code == (200 if len(codes) == 2 else 422)
+
+
+def test_dates_on_a_past_page_and_in_its_export_are_of_that_day_or_before(cast, midnight):
+    client = cast.client_for(cast.reader)
+    assert "1 May 2026" in client.get(f"{LIST}VOICE-1/?as_of=2026-05-01").content.decode()
+    export = b"".join(client.get(f"{LIST}export.csv?as_of=2026-05-01").streaming_content)
+    (row,) = csv.DictReader(io.StringIO(export.decode("utf-8-sig")))
+    assert row["Logged"] == "2026-05-01 23:59"
+
+
+def test_first_day_named_can_be_chosen(cast, midnight):
+    client = cast.client_for(cast.reader)
+    for path in (f"{LIST}VOICE-1/", f"{LIST}?register=VOICE", LIST):
+        address = f"{path}{'&' if '?' in path else '?'}as_of="
+        refused = client.get(f"{address}2026-04-30")
+        assert (refused.status_code, "begins on 1 May 2026." in refused.content.decode()) == (422, True)
+        assert client.get(f"{address}2026-05-01").status_code == 200
+
+
+def test_day_that_has_not_ended_for_the_reader_is_today(cast, midnight, zone):
+    with time_machine.travel(midnight - timedelta(seconds=1), tick=False):
+        client = cast.client_for(cast.reader)
+        assert client.get(f"{LIST}?as_of=2026-05-01").status_code == 302
+        assert client.get(f"{LIST}?as_of=2026-05-02").status_code == 422
+    with time_machine.travel(midnight, tick=False):
+        assert cast.client_for(cast.reader).get(f"{LIST}?as_of=2026-05-01").status_code == 200
 
 
 # --- what it costs

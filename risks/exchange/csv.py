@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from django.utils import translation
+from django.utils import timezone, translation
 
 from risks.exchange.rows import Table
 
@@ -19,7 +19,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 def csv_response(sheet: Table, name: str) -> StreamingHttpResponse:
     """The sheet as a download called `name`."""
     return StreamingHttpResponse(
-        _lines(sheet, translation.get_language()),
+        _lines(sheet, translation.get_language(), timezone.get_current_timezone()),
         content_type="text/csv; charset=utf-8",
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -35,12 +35,12 @@ class _Echo:
         return line
 
 
-def _lines(sheet: Table, language: str | None) -> Iterator[bytes]:
+def _lines(sheet: Table, language: str | None, zone: tzinfo) -> Iterator[bytes]:
     writer = csv.writer(_Echo())
     yield b"\xef\xbb\xbf"
     yield writer.writerow([column.heading for column in sheet.columns]).encode()
-    # The language ends with the view; the lines are written after it, while they are sent.
-    with translation.override(language):
+    # Language and zone end with the view; the lines are written after it, while they are sent.
+    with translation.override(language), timezone.override(zone):
         for row in sheet:
             yield writer.writerow([plain(value) for value in row]).encode()
 

@@ -159,7 +159,7 @@ def _columns(registers: Mapping[int, Register], taxonomy: Mapping[int, Category]
 
 
 def _own(name: str, kind: Format) -> ExportColumn:
-    """A field of the risk under its own name; moments in the site's time zone."""
+    """A field of the risk under its own name; moments in the reader's time zone."""
     label = str(Risk._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
     heading = label[:1].upper() + label[1:]
     if kind is Format.MOMENT:

@@ -21,9 +21,9 @@ WINDOW = timedelta(days=30)
 
 
 def window_start(today: date) -> datetime:
-    """The first instant that counts as "in the last 30 days", by the site's clock."""
+    """The first instant that counts as "in the last 30 days", by the clock that `today` is of."""
     first = today - WINDOW
-    return timezone.make_aware(datetime(first.year, first.month, first.day), timezone.get_default_timezone())
+    return timezone.make_aware(datetime(first.year, first.month, first.day))
 
 
 def moved_risks(

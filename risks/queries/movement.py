@@ -44,11 +44,9 @@ def month_start(month: date) -> datetime:
 
 
 def day_end(day: date) -> datetime:
-    """The first instant after the day, in the site's time zone."""
+    """The first instant after the day in the time zone of the moment, by which pages write their dates."""
     following = day + timedelta(days=1)
-    return timezone.make_aware(
-        datetime(following.year, following.month, following.day), timezone.get_default_timezone()
-    )
+    return timezone.make_aware(datetime(following.year, following.month, following.day))
 
 
 def first_months(registers: Iterable[Register]) -> dict[int, date]:
