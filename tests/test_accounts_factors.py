@@ -364,6 +364,40 @@ def test_htmx_is_led_there_by_its_header(strict: Cast, htmx_headers: Any) -> Non
     assert client.session["wanted"] == "/t/acme/risks/?page=2"
 
 
+@pytest.mark.parametrize("page", ["/me/inbox/", "/me/inbox/?show=unread", "/me/data/"])
+def test_pages_about_all_teams_demand_it_too(strict: Cast, page: str) -> None:
+    client = strict.client_for(strict.reader)
+    assert client.get(page)["Location"] == "/me/security/second-factor/"
+    assert client.session["wanted"] == page
+    set_up(strict.reader)
+    assert client.get(page).status_code == 200
+    assert strict.client_for(strict.outsider).get(page).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/me/data/", "/me/inbox/read/"])
+def test_posts_about_all_teams_demand_it_too(strict: Cast, page: str) -> None:
+    answer = strict.client_for(strict.reader).post(page)
+    assert (answer.status_code, answer["Location"]) == (302, "/me/security/second-factor/")
+    assert not AuditEvent.objects.filter(verb=Verb.EXPORTED).exists()
+
+
+@pytest.mark.parametrize("page", ["/admin/", "/admin/risks/risk/", "/admin/jsi18n/"])
+def test_admin_site_demands_it_if_any_team_does(strict: Cast, page: str) -> None:
+    """It shows all teams, so it does not matter whose member one is."""
+    root = User.objects.create_superuser("root@acme.example")
+    client = strict.client_for(root)
+    assert client.get(page)["Location"] == "/me/security/second-factor/"
+    assert "Demo team lets nobody in with a password alone" in client.get("/me/security/second-factor/").text
+    set_up(root)
+    assert client.get("/me/security/second-factor/")["Location"] == page
+    assert client.get(page).status_code == 200
+
+
+def test_admin_site_demands_nothing_where_no_team_does(cast: Cast) -> None:
+    root = User.objects.create_superuser("root@acme.example")
+    assert cast.client_for(root).get("/admin/").status_code == 200
+
+
 def test_stranger_to_the_team_still_finds_nothing(strict: Cast) -> None:
     assert strict.client_for(strict.outsider).get("/t/acme/").status_code == 404
 

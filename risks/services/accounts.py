@@ -94,10 +94,10 @@ def has_second_factor(user: User) -> bool:
 
 
 def demanding_teams(user: User) -> QuerySet[Team]:
-    """The person's teams that let nobody in without a second factor."""
-    return Team.objects.filter(
-        requires_second_factor=True, memberships__user=user, memberships__is_active=True
-    )
+    """The person's teams that let nobody in without a second factor; of all teams if the person may use the
+    admin site, where all of them are to be seen."""
+    teams = Team.objects.filter(requires_second_factor=True)
+    return teams if user.is_staff else teams.filter(memberships__user=user, memberships__is_active=True)
 
 
 # --- addresses

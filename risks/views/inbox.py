@@ -7,7 +7,6 @@ from datetime import timedelta
 from itertools import groupby
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -28,6 +27,7 @@ from risks.services.delivery import read_token, set_delivery
 from risks.services.notice import mark_read
 from risks.services.notice_text import sentence, target_of
 from risks.views.errors import refusal
+from risks.views.security import own_view
 
 PER_PAGE = 50
 UNREAD = "unread"
@@ -45,14 +45,14 @@ class Line:
         return self.notice.read_at is None
 
 
-@login_required
+@own_view
 @require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
     """One's notices of all teams, newest first. ?show=unread and ?kind= narrow it."""
     return _render_inbox(request)
 
 
-@login_required
+@own_view
 @require_safe
 def notice(request: HttpRequest, pk: int) -> HttpResponse:
     """Mark a notice as read and go where it leads; of a team one has left it says so."""
@@ -69,7 +69,7 @@ def notice(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(target_of(own))
 
 
-@login_required
+@own_view
 @require_POST
 def notice_read(request: HttpRequest, pk: int) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
@@ -78,7 +78,7 @@ def notice_read(request: HttpRequest, pk: int) -> HttpResponse:
     return _after_marking(request)
 
 
-@login_required
+@own_view
 @require_POST
 def inbox_read(request: HttpRequest) -> HttpResponse:
     """Mark all as read, whatever the list shows just now."""

@@ -25,6 +25,7 @@ from risks.models import User
 from risks.services.personal import export_person, pseudonymise
 from risks.services.team import set_preferences
 from risks.views.access import Scope, team_view
+from risks.views.security import own_view
 from risks.views.team import get_member_or_404
 
 
@@ -48,7 +49,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render_page(request, "risks/team/profile.html", context, status=422 if form.errors else 200)
 
 
-@login_required
+@own_view
 @never_cache
 def own_data(request: HttpRequest) -> HttpResponseBase:
     """All that is kept about oneself, as a file; asked for by a form, because it is written down."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -120,14 +122,31 @@ def _device(user_agent: str) -> str:
     return browser or system or user_agent.split("/")[0][:40] or _("Unknown browser")
 
 
-def demand_second_factor(request: HttpRequest, team: Team) -> None:
-    """Lead somebody without a second factor to its set-up, if the team demands one; back afterwards."""
-    if not team.requires_second_factor or has_second_factor(request.user):  # type: ignore[arg-type]
+def demand_second_factor(request: HttpRequest, team: Team | None = None) -> None:
+    """Lead somebody without a second factor to its set-up, if the team demands one; back afterwards.
+
+    Without a team: if any does whose matters the person may see.
+    """
+    user: User = request.user  # type: ignore[assignment]
+    demanded = team.requires_second_factor if team else demanding_teams(user).exists()
+    if not demanded or has_second_factor(user):
         return
     htmx = request.htmx  # type: ignore[attr-defined]
     page = request.get_full_path() if request.method == "GET" and not htmx else htmx.current_url_abs_path
-    request.session[WANTED] = page or reverse("risks:overview", args=[team.slug])
+    request.session[WANTED] = page or (reverse("risks:overview", args=[team.slug]) if team else "/")
     raise ImmediateHttpResponse(redirect("risks:second-factor"))
+
+
+def own_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Signed in; for pages that show matters of all one's teams, so each of them may demand a second factor."""
+
+    @login_required
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        demand_second_factor(request)
+        return view(request, *args, **kwargs)
+
+    return inner
 
 
 @require_safe
