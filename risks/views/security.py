@@ -138,7 +138,7 @@ def demand_second_factor(request: HttpRequest, team: Team | None = None) -> None
 
 
 def own_view(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Signed in; for pages that show matters of all one's teams, so each of them may demand a second factor."""
+    """Signed in; for pages that show matters of all one's teams: each of them may demand a second factor."""
 
     @login_required
     @wraps(view)
