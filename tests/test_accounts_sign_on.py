@@ -19,7 +19,7 @@ from risks.enums import Origin, Role, Secured, Verb
 from risks.models import AuditEvent, Membership, User
 from risks.rules import Actor
 from risks.services.accounts import follow_groups
-from risks.services.membership import add_member, change_role
+from risks.services.membership import add_member, change_role, deactivate, leave, reactivate
 from tests.cast import PASSWORD, Cast
 from tests.issuer import Issuer, running_issuer
 
@@ -298,22 +298,46 @@ def test_groups_give_the_highest_role_and_take_it_back(cast: Cast, issuer: Issue
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("role", "groups", "expected"),
-    [
-        ("reader", ["risk people"], (Role.MANAGER, True, False)),
-        ("manager", ["staff"], (Role.MANAGER, True, False)),
-        ("manager", [], (Role.MANAGER, True, False)),
-    ],
-)
-def test_membership_given_by_hand_is_raised_never_lowered_or_ended(
-    cast: Cast, issuer: Issuer, role: str, groups: list[str], expected: tuple[str, bool, bool]
-) -> None:
+@pytest.mark.parametrize("groups", [["risk people"], ["staff"], []])
+def test_membership_given_by_hand_stays(cast: Cast, issuer: Issuer, groups: list[str]) -> None:
     user = User.objects.create_user("by.hand@acme.example")
-    add_member(cast.team, user, role, by=Actor.system(cast.team.pk))
+    add_member(cast.team, user, "contributor", by=Actor.system(cast.team.pk))
     issuer.person(email=user.email, groups=groups)
     sign_on(Client(), issuer)
-    assert membership(user) == expected
+    assert membership(user) == (Role.CONTRIBUTOR, True, False)
+
+
+def test_membership_changed_or_ended_by_hand_stays_so(cast: Cast, issuer: Issuer) -> None:
+    issuer.person(groups=["risk people"])
+    sign_on(Client(), issuer)
+    user = User.objects.get(email="sso@acme.example")
+    by = cast.actor(cast.administrator)
+    for act, expected in (
+        (lambda row: change_role(row, "reader", by=by), (Role.READER, True, False)),
+        (lambda row: deactivate(row, by=by), (Role.READER, False, False)),
+        (lambda row: reactivate(row, by=by, role="contributor"), (Role.CONTRIBUTOR, True, False)),
+    ):
+        act(user.memberships.get())
+        sign_on(Client(), issuer)
+        assert membership(user) == expected
+
+
+def test_who_left_by_themselves_is_not_brought_back(cast: Cast, issuer: Issuer) -> None:
+    issuer.person(groups=["staff"])
+    sign_on(Client(), issuer)
+    user = User.objects.get(email="sso@acme.example")
+    leave(user.memberships.get(), by=cast.actor(user))
+    sign_on(Client(), issuer)
+    assert membership(user) == (Role.CONTRIBUTOR, False, False)
+
+
+def test_members_page_marks_who_came_by_single_sign_on(cast: Cast, issuer: Issuer) -> None:
+    page, mark = "/t/acme/settings/members/", ">by single sign-on</span>"
+    assert mark not in cast.client_for(cast.administrator).get(page).text
+    issuer.person(groups=["staff"])
+    sign_on(Client(), issuer)
+    shown = cast.client_for(cast.administrator).get(page).text
+    assert (shown.count(mark), shown.count("it stays as you set it")) == (1, 1)
 
 
 def test_last_active_administrator_stays_one(cast: Cast, issuer: Issuer) -> None:

@@ -170,8 +170,8 @@ def forget_ways_in(user: User) -> None:
 def follow_groups(user: User, groups: Iterable[str]) -> None:
     """Give the person the memberships their groups lead to, and take back those no group leads to any more.
 
-    The highest role of several groups counts. A membership given by hand is raised, never lowered or ended.
-    The last active administrator of a team stays one.
+    The highest role of several groups counts. A membership that somebody gave, changed or ended by hand stays
+    as it is. The last active administrator of a team stays one.
     """
     wanted = _roles_of(set(groups))
     teams = Team.objects.filter(slug__in={slug for slug, _group, _role in settings.OIDC_ROLES})
@@ -179,17 +179,22 @@ def follow_groups(user: User, groups: Iterable[str]) -> None:
     for team in teams.order_by("slug"):
         by = Actor.system(team.pk, Origin.SIGN_ON)
         membership, role = memberships.get(team.pk), wanted.get(team.slug)
+        if membership and not membership.by_group:
+            continue
         try:
-            if membership is None or not membership.is_active:
-                if role:
-                    add_member(team, user, role, by=by, by_group=True)
-            elif role is None:
-                if membership.by_group:
-                    deactivate(membership, by=by)
-            elif membership.by_group or RANK[role] > RANK[membership.role]:
-                change_role(membership, role, by=by)
+            if membership and membership.is_active:
+                _follow(membership, role, by)
+            elif role:
+                add_member(team, user, role, by=by)
         except NotAllowed:
             log.warning("The last administrator of %s keeps the role that no group gives.", team.slug)
+
+
+def _follow(membership: Membership, role: str | None, by: Actor) -> None:
+    if role:
+        change_role(membership, role, by=by)
+    else:
+        deactivate(membership, by=by)
 
 
 def _roles_of(groups: set[str]) -> dict[str, str]:

@@ -52,12 +52,10 @@ def update_team(team: Team, values: Mapping[str, Any], *, by: Actor) -> Team:
 
 
 @transaction.atomic
-def add_member(
-    team: Team, user: User, role: str, *, by: Actor, itself: bool = False, by_group: bool = False
-) -> Membership:
+def add_member(team: Team, user: User, role: str, *, by: Actor, itself: bool = False) -> Membership:
     """Make somebody a member, or one again who has left. An active member stays as they are.
 
-    `itself`: they accepted an invitation, and need not be told. `by_group`: see `Membership`.
+    `itself`: they accepted an invitation, and need not be told.
     """
     membership = _locked(team.pk).get(user.pk)
     if membership and membership.is_active:
@@ -67,7 +65,8 @@ def add_member(
     returned = membership is not None
     membership = membership or Membership(team=team, user=user)
     before = {"role": membership.role} if returned else {"role": None}
-    membership.role, membership.is_active, membership.by_group = role, True, by_group
+    membership.role, membership.is_active = role, True
+    _note_whose_act(membership, by)
     membership.full_clean()
     save_tracked(membership, by=by)
     event = record(
@@ -90,6 +89,7 @@ def change_role(membership: Membership, role: str, *, by: Actor) -> Membership:
     _check_not_last(current, role)
     changes = {"role": [current.role, role]}
     current.role = role
+    _note_whose_act(current, by)
     current.full_clean()
     save_tracked(current, by=by)
     event = record(Verb.CHANGED, current, by=by, subject=current.user, label="", changes=changes)
@@ -119,6 +119,7 @@ def _end(current: Membership, by: Actor, successor: User | None) -> HandedOver:
     _check_not_last(current)
     handed = _hand_over(current, successor, by) if successor else HandedOver()
     current.is_active = False
+    _note_whose_act(current, by)
     save_tracked(current, by=by)
     event = record(
         Verb.LEFT, current, by=by, subject=current.user, label="", changes={"role": [current.role, None]}
@@ -188,6 +189,11 @@ def _check(membership: Membership, by: Actor) -> Membership:
     current = _locked(membership.team_id)[membership.user_id]
     rules.check_can_change_member(by, current)
     return current
+
+
+def _note_whose_act(membership: Membership, by: Actor) -> None:
+    """What somebody sets by hand, no group changes any more; see `Membership`."""
+    membership.by_group = by.origin == Origin.SIGN_ON
 
 
 def _check_not_last(current: Membership, role: str | None = None) -> None:

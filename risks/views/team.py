@@ -80,6 +80,7 @@ def _show_members(request: HttpRequest, scope: Scope, status: int = 200, **more:
         "page": page,
         "active": [row for row in rows if row.is_active],
         "inactive": [row for row in rows if not row.is_active],
+        "by_groups": any(row.is_active and row.by_group for row in rows),
         "query": query,
         "roles": Role.choices,
         "why": rules.reason_against(rules.check_can_administer, scope.actor),
