@@ -14,22 +14,35 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.apps import apps
 from django.contrib.sessions.models import Session
+from django.core.files.storage import default_storage
 from django.db import connection, models
 from django.test import Client
 from django.utils import timezone, translation
 
 from risks.enums import NoticeKind, Role, Verb
 from risks.exceptions import NotAllowed
-from risks.models import AuditEvent, Comment, Follow, Invitation, Membership, Notice, SavedView, User
+from risks.models import (
+    Attachment,
+    AuditEvent,
+    Comment,
+    Follow,
+    Invitation,
+    Membership,
+    Notice,
+    SavedView,
+    User,
+)
 from risks.rules import Actor
 from risks.services import invitation as invitations
-from risks.services.discussion import add_comment, edit_comment
+from risks.services.attachment import attach
+from risks.services.discussion import add_comment, delete_comment, edit_comment
 from risks.services.membership import deactivate
 from risks.services.notice import notify
 from risks.services.personal import pseudonymise
 from risks.services.seal import seal_events, verify_chain
 from risks.services.team import save_view
 from tests.cast import PASSWORD, Cast
+from tests.files import upload
 from tests.rows import create
 
 NAME, ADDRESS = "Zyxwalda Qwertzberg", "zyxwalda.qwertzberg@acme.example"
@@ -168,6 +181,27 @@ def test_comments_are_emptied_on_request(cast: Cast, life: User) -> None:
     assert (comment.body, comment.deleted_at is not None, comment.versions.count()) == ("", True, 0)
     assert comment.links.count() == 0
     assert comment.risk.link_count == 1  # the other's comment still speaks of it
+
+
+def test_emptied_comment_loses_its_files_and_says_why_it_is_empty(
+    cast: Cast, life: User, django_capture_on_commit_callbacks
+) -> None:
+    by = cast.actor(life)
+    comment = Comment.objects.get(author=life)
+    taken_back = add_comment(comment.risk, "Never mind", by=by)
+    delete_comment(taken_back, by=by)
+    file = attach([upload("notes.txt", b"A note.\n")], risk=comment.risk, by=by, comment=comment)[0]
+    with django_capture_on_commit_callbacks(execute=True):
+        _forget(cast, life, empty_comments=True)
+    comment.risk.refresh_from_db()
+    page = cast.client_for(cast.reader).get("/t/acme/risks/VOICE-1/").text
+
+    assert (Attachment.objects.count(), comment.risk.attachment_count) == (0, 0)
+    assert not default_storage.exists(str(file.file))
+    line = AuditEvent.objects.get(verb=Verb.DELETED, object_type="attachment")
+    assert (line.team, line.actor, line.risk) == (cast.team, cast.administrator, comment.risk)
+    assert page.count(f"when it was forgotten who Former member {life.pk} was") == 1
+    assert page.count(f"Deleted by its author, Former member {life.pk}") == 1
 
 
 @pytest.mark.parametrize("why", ["still a member", "another team", "oneself", "reader", "staff", "twice"])

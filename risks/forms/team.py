@@ -137,7 +137,7 @@ class ForgetForm(Form):
     empty_comments = forms.BooleanField(
         label=_("Empty the person’s comments too"),
         required=False,
-        help_text=_("Otherwise they stay, under the pseudonym."),
+        help_text=_("Their files go too. Otherwise both stay, under the pseudonym."),
     )
 
     def __init__(self, *args: Any, email: str, **kwargs: Any) -> None:

@@ -38,6 +38,11 @@ class Comment(models.Model):
     def __str__(self) -> str:
         return self.body[:80]
 
+    @property
+    def is_emptied(self) -> bool:
+        """Not its author took it back: it went when somebody else forgot who the author was."""
+        return self.deleted_at is not None and self.deleted_at == self.author.pseudonymised_at
+
 
 class CommentVersion(models.Model):
     """What a comment said before it was edited."""

@@ -148,8 +148,8 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 class Membership(models.Model):
     """What one person may do in one team. Somebody who has left stays as an inactive member.
 
-    `by_group`: came by a group of single sign-on, and follows the person's groups at each sign-on until somebody
-    changes or ends it by hand.
+    `by_group`: came by a group of single sign-on, and follows the person's groups at each sign-on until
+    somebody changes or ends it by hand.
     """
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships", verbose_name=_("team"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from importlib import import_module
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -44,6 +46,7 @@ from risks.models import (
 from risks.models.team import FORMER
 from risks.rules import Actor
 from risks.services.accounts import forget_ways_in
+from risks.services.attachment import drop_files
 from risks.services.audit import build_event, record
 from risks.services.membership import deactivate
 
@@ -214,6 +217,7 @@ def pseudonymise(person: User, *, by: Actor, empty_comments: bool = False) -> No
     """
     person = User.objects.select_for_update(of=("self",)).get(pk=person.pk)
     rules.check_can_pseudonymise(by, person)
+    now = timezone.now()
     for membership in person.memberships.active().select_related("team"):
         deactivate(membership, by=Actor.operator(by.user, membership.team_id))  # type: ignore[arg-type]
     _forget_addresses(person)
@@ -223,12 +227,11 @@ def pseudonymise(person: User, *, by: Actor, empty_comments: bool = False) -> No
     for rows in (Notice, SavedView, Follow, Mail):
         rows._default_manager.filter(user=person).delete()
     if empty_comments:
-        _empty_comments(person)
-    _forget_account(person)
+        _empty_comments(person, by=by, at=now)
+    _forget_account(person, at=now)
     teams: list[int | None] = list(person.memberships.values_list("team", flat=True))
     for team in teams or [None]:
-        actor = Actor(by.user, team, by.role, by.origin)
-        record(Verb.PSEUDONYMISED, person, by=actor, subject=person, label="")
+        record(Verb.PSEUDONYMISED, person, by=replace(by, team_id=team), subject=person, label="")
 
 
 def _forget_addresses(person: User) -> None:
@@ -264,9 +267,12 @@ def _end_every_session(person: User) -> None:
         sessions.filter(pk__in=ended[first : first + 500]).delete()
 
 
-def _empty_comments(person: User) -> None:
-    """As if the person had deleted them: an empty place stays."""
+def _empty_comments(person: User, *, by: Actor, at: datetime) -> None:
+    """As if the person had deleted them, with their files: an empty place stays."""
     comments = Comment.objects.filter(author=person)
+    files = Attachment.objects.filter(comment__in=comments)
+    for team in sorted(set(files.values_list("team", flat=True))):
+        drop_files(files.filter(team=team), by=replace(by, team_id=team))
     CommentVersion.objects.filter(comment__in=comments).delete()
     links = RiskLink.objects.filter(comment__in=comments)
     ends = [pk for pair in links.values_list("source", "target") for pk in pair]
@@ -274,15 +280,15 @@ def _empty_comments(person: User) -> None:
     for pk in sorted(ends):
         Risk.objects.filter(pk=pk).update(link_count=F("link_count") - 1)
     said = comments.filter(deleted_at=None)
-    said.update(body="", deleted_at=timezone.now(), version=F("version") + 1)
+    said.update(body="", deleted_at=at, version=F("version") + 1)
 
 
-def _forget_account(person: User) -> None:
+def _forget_account(person: User, *, at: datetime) -> None:
     person.email, person.name = f"{person.pk}{FORMER}", ""
     person.language = person.time_zone = ""
     person.theme, person.delivery, person.digest_hour = Theme.AUTO, {}, 8
     person.is_active = person.is_staff = person.is_superuser = False
-    person.last_login, person.pseudonymised_at = None, timezone.now()
+    person.last_login, person.pseudonymised_at = None, at
     person.set_unusable_password()
     person.save()
     person.groups.clear()
