@@ -210,3 +210,16 @@ def test_sign_out_needs_a_post(cast: Cast) -> None:
     client = cast.client_for(cast.reader)
     client.post("/accounts/logout/")
     assert client.get("/t/acme/registers/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "path", ["/me/", "/me/data/", "/me/inbox/", "/me/security/", "/me/security/sessions/"]
+)
+def test_own_pages_lead_out(cast: Cast, path: str) -> None:
+    page = cast.client_for(cast.reader).get(path).text
+    assert '<form method="post" action="/accounts/logout/">' in page
+    assert '<a href="/me/">Profile</a>' in page
+
+
+def test_signed_out_pages_have_no_menu_of_an_account(cast: Cast, client: Client) -> None:
+    assert 'action="/accounts/logout/"' not in client.get("/accounts/login/").text
