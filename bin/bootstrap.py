@@ -125,13 +125,13 @@ def run_settings(options: argparse.Namespace, home: Path) -> dict[str, str]:
         "RISKREG_INSECURE": "1",
     }
     if options.empty:
-        return settings | {"RISKREG_SETUP_CODE": kept_secret(home / "setup_code", secrets.token_hex(4))}
+        return settings | {"RISKREG_SETUP_CODE": kept_secret(home / "setup_code", secrets.token_urlsafe(12))}
     return settings | {"RISKREG_DEMO": "1"}
 
 
 def kept_secret(path: Path, new: str) -> str:
-    """Return the secret in a file that only its owner reads; the new one if there is none yet."""
-    if not path.exists():
+    """Return the secret in a file that only its owner reads; the new one if there is none as long as it."""
+    if not path.exists() or len(path.read_text().strip()) < len(new):
         path.touch(mode=0o600)
         path.write_text(new)
     return path.read_text().strip()

@@ -14,7 +14,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from riskreg.files import attachment_types, files_storage
-from riskreg.variables import group_roles, secure_address, strong
+from riskreg.variables import check_password_in, group_roles, is_strong, secure_address, strong
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -26,13 +26,18 @@ DEBUG: bool = env.bool("RISKREG_DEBUG", False)
 
 DATA_DIR = Path(env.str("RISKREG_DATA_DIR", str(BASE_DIR / "var")))
 SETUP_CODE: str = env.str("RISKREG_SETUP_CODE", "")
+if SETUP_CODE and not DEMO:
+    strong("RISKREG_SETUP_CODE", SETUP_CODE)
+if not (DEMO or TESTING):
+    for _name in ("DATABASE_URL", "RISKREG_CACHE_URL", "RISKREG_EMAIL_URL"):
+        check_password_in(_name, env.str(_name, ""))
 
 # --- secrets and hosts
 
 SECRET_KEY: str = env.str("RISKREG_SECRET_KEY", "")
 if not SECRET_KEY and (DEMO or TESTING):
     SECRET_KEY = secrets.token_urlsafe(50)
-if len(SECRET_KEY) < 40 or len(set(SECRET_KEY)) < 10:
+if not is_strong(SECRET_KEY, length=40, distinct=10):
     raise ImproperlyConfigured(
         "Set RISKREG_SECRET_KEY to at least 40 random characters, for instance the output of: "
         'python3 -c "import secrets; print(secrets.token_urlsafe(50))"'
@@ -196,6 +201,8 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": "10/m/user",
     "manage_email": "10/m/user",
     "change_password": "5/m/user",
+    "setup": "20/5m/ip",
+    "invitation": "120/5m/ip",
 }
 
 MFA_ADAPTER = "risks.accounts.SecondFactorAdapter"
@@ -277,8 +284,6 @@ if _email_url and not DEMO:
     EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"], _email["EMAIL_HOST_PASSWORD"]
     EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
     EMAIL_FILE_PATH = _email["EMAIL_FILE_PATH"] or None
-    if EMAIL_HOST_PASSWORD:
-        strong("The password in RISKREG_EMAIL_URL", EMAIL_HOST_PASSWORD)
     if "RISKREG_MAIL_FROM" not in env.ENVIRON:
         raise ImproperlyConfigured(
             "RISKREG_EMAIL_URL is set, so set RISKREG_MAIL_FROM too: RiskReg <riskreg@acme.example>"

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 ROLES = ("reader", "contributor", "manager", "administrator")
 _RULE = re.compile(rf"\s*([-\w]+):(.+?)=({'|'.join(ROLES)})\s*(?:,|\Z)")
+_REPEATED = re.compile(r"(.{7,}).*\1")  # so much of random characters does not come twice
+
+
+def is_strong(value: str, *, length: int = 16, distinct: int = 8) -> bool:
+    """Whether it can be a secret: long enough, of enough different characters, and no word written twice."""
+    return len(value) >= length and len(set(value)) >= distinct and not _REPEATED.search(value)
 
 
 def strong(name: str, value: str) -> str:
-    """The secret, if it is one: 16 characters or more, and not the placeholder of some instructions."""
-    if len(value) < 16 or len(set(value)) < 8:
+    """The secret, if it is one and not the placeholder of some instructions."""
+    if not is_strong(value):
         raise ImproperlyConfigured(
             f"{name} is too short or too simple for a secret: use at least 16 random characters."
         )
     return value
+
+
+def check_password_in(name: str, address: str) -> None:
+    """Refuse the address of a server with a weak password in it; one without any is the server's matter."""
+    password = unquote(urlsplit(address).password or "")
+    if password:
+        strong(f"The password in {name}", password)
 
 
 def secure_address(name: str, value: str, *, insecure: bool) -> str:

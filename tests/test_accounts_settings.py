@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.test.utils import override_settings
 
-from riskreg.variables import group_roles, secure_address, strong
+from riskreg.variables import check_password_in, group_roles, secure_address, strong
 from tests.cast import Cast
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +59,10 @@ def start(arguments: list[str], **variables: str) -> subprocess.CompletedProcess
         (OIDC | {"RISKREG_OIDC_ROLES": "acme:staff=boss"}, "RISKREG_OIDC_ROLES cannot be read from"),
         ({"RISKREG_EMAIL_URL": "smtp://mail.acme.example"}, "set RISKREG_MAIL_FROM too"),
         (MAIL | {"RISKREG_EMAIL_URL": "smtp://u:changeme@a.example"}, "The password in RISKREG_EMAIL_URL"),
+        ({"RISKREG_SETUP_CODE": "a"}, "RISKREG_SETUP_CODE is too short or too simple"),
+        ({"RISKREG_SECRET_KEY": "password1234" * 4}, "Set RISKREG_SECRET_KEY to at least 40 random"),
+        ({"DATABASE_URL": "postgres://riskreg:riskreg@db/riskreg"}, "The password in DATABASE_URL is too"),
+        ({"RISKREG_CACHE_URL": "redis://:redis@cache/1"}, "The password in RISKREG_CACHE_URL is too short"),
         ({"RISKREG_OPEN_SIGNUP": "1"}, "RISKREG_OPEN_SIGNUP confirms addresses by mail"),
     ],
 )  # fmt: skip
@@ -96,15 +100,32 @@ def test_warnings_tell_what_does_not_work(changed: dict[str, object], expected: 
 
 
 @pytest.mark.parametrize(
-    "secret", ["", "short", "secret", "changeme", "aaaaaaaaaaaaaaaaaaaa", "changemechangeme"]
+    "secret",
+    [
+        "",
+        "short",
+        "secret",
+        "changeme",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "changemechangeme",
+        "password1234-password1234!",
+    ],
 )
 def test_weak_secret_is_refused(secret: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME is too short or too simple"):
         strong("NAME", secret)
 
 
-def test_strong_secret_is_taken() -> None:
-    assert strong("NAME", SECRET) == SECRET
+@pytest.mark.parametrize(
+    "secret", [SECRET, "c4ca4238a0b923820dcc509a6f75849b", "correct horse battery staple"]
+)
+def test_strong_secret_is_taken(secret: str) -> None:
+    assert strong("NAME", secret) == secret
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///x.sqlite3", "redis://cache/1", f"postgres://u:{SECRET}@db/r"])
+def test_address_without_a_weak_password_is_taken(url: str) -> None:
+    check_password_in("NAME", url)
 
 
 @pytest.mark.parametrize(

@@ -252,12 +252,13 @@ def test_is_free_follows_the_listener(bootstrap, taken_port):
 def test_kept_secret_stays_the_same_and_is_private(bootstrap, tmp_path):
     path = tmp_path / "secret_key"
 
-    assert bootstrap.kept_secret(path, "first") == "first"
-    assert bootstrap.kept_secret(path, "second") == "first"
+    assert bootstrap.kept_secret(path, "short") == "short"
+    assert bootstrap.kept_secret(path, "a longer one") == "a longer one"
+    assert bootstrap.kept_secret(path, "one as long.") == "a longer one"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize(("empty", "demo", "code_length"), [(False, "1", 0), (True, None, 8)])
+@pytest.mark.parametrize(("empty", "demo", "code_length"), [(False, "1", 0), (True, None, 16)])
 def test_run_settings_are_either_the_demonstration_or_guarded(
     bootstrap, monkeypatch, tmp_path, empty, demo, code_length
 ):

@@ -130,6 +130,15 @@ def test_set_up_with_bad_input_is_refused_and_keeps_what_was_typed(
     assert not User.objects.exists()
 
 
+@override_settings(SETUP_CODE="a-long-code")
+def test_set_up_ends_after_twenty_guesses(db: None, client: Client) -> None:
+    guesses = [client.post("/setup/", SETUP | {"code": f"{number}"}).status_code for number in range(20)]
+    assert guesses == [422] * 20
+    assert client.post("/setup/", SETUP).status_code == 429
+    assert client.get("/setup/").status_code == 200
+    assert not User.objects.exists()
+
+
 @override_settings(SETUP_CODE="")
 def test_set_up_without_a_code_in_the_settings_is_refused(db: None, client: Client) -> None:
     assert client.post("/setup/", SETUP | {"code": "anything"}).status_code == 422

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.internal.flows.login import Login, perform_login, record_authentication
+from allauth.core.internal.ratelimit import decorator as rate_limit
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -61,6 +62,7 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
+@rate_limit(app="allauth.account", action="setup")
 def setup(request: HttpRequest) -> HttpResponse:
     """The first visitor of an empty installation makes the first account, team and register."""
     if not is_empty_installation():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import Login, perform_login
+from allauth.core.internal.ratelimit import decorator as rate_limit
 from django.conf import settings
 from django.contrib import messages
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -26,12 +25,8 @@ from risks.htmx import render_page
 from risks.models import Invitation, User
 from risks.services import invitation as service
 from risks.views.access import Scope, team_view
-from risks.views.errors import too_many_requests
 
 SHOWN = 100
-TRIES = 120
-"""Requests to pages of invitations from one address of the network."""
-TRIES_SECONDS = 300
 
 
 @team_view
@@ -118,10 +113,9 @@ def invitation_revoke(request: HttpRequest, scope: Scope, pk: int) -> HttpRespon
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @sensitive_post_parameters("password")
+@rate_limit(app="allauth.account", action="invitation", limit_get=True)
 def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     """Join the team: with a new account, or with one's own by one click. Looking at it changes nothing."""
-    if _too_many(request):
-        return too_many_requests(request)
     found = service.find_invitation(secret)
     person: User | None = request.user if request.user.is_authenticated else None
     if found is None:
@@ -136,16 +130,6 @@ def invitation(request: HttpRequest, secret: str) -> HttpResponse:
     if service.account_of(found):
         return render_page(request, "risks/team/join.html", _about(found, step="sign-in", path=request.path))
     return _join_with_new_account(request, found)
-
-
-def _too_many(request: HttpRequest) -> bool:
-    key = f"invitation:{get_adapter().get_client_ip(request)}"
-    if cache.add(key, 1, TRIES_SECONDS):
-        return False
-    try:
-        return cache.incr(key) > TRIES
-    except ValueError:  # it expired between the two
-        return False
 
 
 def _state(found: Invitation) -> str:
