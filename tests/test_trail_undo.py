@@ -209,6 +209,20 @@ def test_button_stands_at_the_last_change_of_a_field_only(risk, by, cast):
         assert {why for _label, why in buttons(cast, cast.reader, page)} == {"Readers cannot change risks."}
 
 
+def test_button_says_that_the_owner_of_before_has_left(risk, by, cast):
+    update_risk(risk, {"owner": cast.manager}, by=by)
+    pages = ("/t/acme/activity/", "/t/acme/risks/VOICE-1/", "/t/acme/risks/VOICE-1/?page=1")
+    assert [buttons(cast, cast.manager, page) for page in pages] == [[("Owner", "")]] * 3
+    change(cast.owner.memberships.all(), is_active=False)
+
+    gone = "This person is no longer in the team. Choose somebody else."
+    assert [buttons(cast, cast.manager, page) for page in pages] == [[("Owner", gone)]] * 3
+    part = cast.client_for(cast.manager).get(
+        pages[1], headers={"HX-Request": "true", "HX-Target": "activity"}
+    )
+    assert f'disabled title="{gone}"' in part.text
+
+
 def test_pressing_undo_goes_back_to_where_one_was(risk, by, cast):
     update_risk(risk, {"title_en": "Hum"}, by=by)
     url = f"/t/acme/activity/{last().pk}/undo/"

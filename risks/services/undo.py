@@ -63,9 +63,12 @@ TOGETHER = (
 """Fields that were changed together make sense only together, and are taken back together."""
 
 
-def offers(events: Iterable[AuditEvent], objects: Objects, actor: Actor) -> dict[tuple[int, str], str]:
-    """The changes that are still the last of their field, by event and field: why the reader may not undo
-    them, empty if they may. No query: `objects` are those the events tell of, with what the rules need.
+def offers(
+    events: Iterable[AuditEvent], objects: Objects, actor: Actor, people: Mapping[int, User]
+) -> dict[tuple[int, str], str]:
+    """The changes that are still the last of their field, by event and field: why they cannot be undone,
+    empty if they can. No query: `objects` are those the events tell of, with what the rules need; `people`
+    those of the team whom the events name, with `has_left`.
     """
     found: dict[tuple[int, str], str] = {}
     for event in events:
@@ -74,8 +77,21 @@ def offers(events: Iterable[AuditEvent], objects: Objects, actor: Actor) -> dict
             continue
         names = [name for name in event.changes if name in kind.fields and _stands(row, name, event)]
         why = rules.reason_against(kind.check, actor, row) if names else ""
-        found |= {(event.pk, name): why for name in names}
+        for name in names:
+            found[event.pk, name] = why or _why_not_back(event.changes[name][0], people)
     return found
+
+
+def _why_not_back(before: Any, people: Mapping[int, User]) -> str:
+    """Why a field cannot have its old value again: it was a person who has left."""
+    if not isinstance(before, dict) or "user" not in before:
+        return ""
+    person = people.get(before["user"])
+    return _who_has_left() if person is None or person.has_left else ""
+
+
+def _who_has_left() -> str:
+    return _("This person is no longer in the team. Choose somebody else.")
 
 
 def _stands(row: models.Model, name: str, event: AuditEvent) -> bool:
@@ -130,7 +146,7 @@ def _value(row: models.Model, name: str, kept: Any) -> Any:
         people = active_members(row.team_id if hasattr(row, "team_id") else row.risk.team_id)  # type: ignore[attr-defined]
         found = people.filter(pk=kept["user"]).first()
         if found is None:
-            raise Invalid(_("This person is no longer in the team. Choose somebody else."))
+            raise Invalid(_who_has_left())
         return found
     found = model._default_manager.filter(pk=kept[model._meta.model_name]).first()
     if found is None:

@@ -105,7 +105,7 @@ def describe_page(scope: Scope, events: Sequence[AuditEvent], people: Mapping[in
         team_id=scope.team.pk,
         people=known,
         objects=_named(scope, events, rows),
-        undo=offers(events, rows, scope.actor),
+        undo=offers(events, rows, scope.actor, people),
         undo_path=reverse("risks:activity", args=[scope.team.slug]),
     )
     return describe(events, reader)
@@ -123,12 +123,16 @@ def describe_risk(
         rows["indicator", indicator.pk] = indicator
     if "mitigations" not in known:
         rows |= _rows(scope, [event for event in events if event.object_type != "risk"])
+    if "known_people" in known:
+        people = known["known_people"]
+    else:
+        people = people_by_id(people_in(events), scope.team.pk)
     reader = Reader(
         matrix_of=lambda _register: matrix,
         team_id=scope.team.pk,
-        people=known.get("known_people"),
+        people=people,
         texts=known.get("texts", {}),
-        undo={} if scope.as_of else offers(events, rows, scope.actor),
+        undo={} if scope.as_of else offers(events, rows, scope.actor, people),
         undo_path=reverse("risks:activity", args=[scope.team.slug]),
     )
     return describe(events, reader)
