@@ -351,6 +351,23 @@ def test_who_makes_teams_is_a_setting(cast: Cast, who: str, is_staff: bool, stat
 
 
 @pytest.mark.parametrize(
+    ("name", "slugs"), [("风险团队", ["team", "team-2", "team-3"]), ("Acme!", ["acme-2", "acme-3", "acme-4"])]
+)
+def test_new_team_without_a_short_name_gets_a_free_one(cast: Cast, name: str, slugs: list[str]) -> None:
+    with override_settings(WHO_MAKES_TEAMS="anyone"):
+        pages = [cast.client_for(cast.reader).post("/teams/new/", {"name": name}) for _each in slugs]
+
+    assert [page["Location"] for page in pages] == [f"/t/{slug}/registers/new/" for slug in slugs]
+
+
+def test_new_team_with_a_taken_short_name_is_told_at_the_field(cast: Cast) -> None:
+    with override_settings(WHO_MAKES_TEAMS="anyone"):
+        page = cast.client_for(cast.reader).post("/teams/new/", {"name": "A", "slug": "acme"})
+
+    assert page.context["form"].errors == {"slug": ["Another team has this short name. Choose another one."]}
+
+
+@pytest.mark.parametrize(
     "values", [{"name": ""}, {"name": "x" * 101}, {"name": "A", "slug": "acme"}, {"name": "\0"}]
 )
 def test_new_team_with_bad_input_is_refused(cast: Cast, values: dict[str, str]) -> None:

@@ -23,7 +23,6 @@ from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.cache import cache
 from django.core.validators import MaxLengthValidator
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from risks.enums import Theme
@@ -238,7 +237,6 @@ class SetupForm(Form):
                 validate_password(password, User(email=email, name=data.get("name", "")))
             except forms.ValidationError as error:
                 self.add_error("password", error)
-        data["team_slug"] = data.get("team_slug") or slugify(data.get("team_name", ""))[:40] or "team"
         return data
 
     def values(self) -> dict[str, Any]:

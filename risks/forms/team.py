@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -48,9 +47,9 @@ class NewTeamForm(Form):
     )
 
     def values(self) -> dict[str, Any]:
+        """What `services.team.create_team` takes."""
         data = self.cleaned_data
-        slug = data["slug"] or slugify(data["name"])[:40] or "team"
-        return {"slug": slug, **Text.of(data["name"]).columns("name")}
+        return {"slug": data["slug"], **Text.of(data["name"]).columns("name")}
 
 
 class RoleForm(Form):

@@ -112,7 +112,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 class Team(models.Model):
     """The people who share registers."""
 
-    slug = models.SlugField(_("short name in addresses"), max_length=40, unique=True)
+    slug = models.SlugField(
+        _("short name in addresses"),
+        max_length=40,
+        unique=True,
+        error_messages={"unique": _("Another team has this short name. Choose another one.")},
+    )
     name_en = models.CharField(_("name (English)"), max_length=100, blank=True)
     name_zh = models.CharField(_("name (Chinese)"), max_length=100, blank=True)
     requires_second_factor = models.BooleanField(

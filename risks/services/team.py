@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, count
 from secrets import compare_digest
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from risks import rules
@@ -49,7 +51,9 @@ def set_up_installation(
 
 @transaction.atomic
 def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership:
+    """Make a team; without a slug it gets one made from its name."""
     team = Team(**values)
+    team.slug = team.slug or _free_slug(team.name_en or team.name_zh)
     team.full_clean()
     team.save()
     membership = Membership(team=team, user=administrator, role=Role.ADMINISTRATOR)
@@ -59,6 +63,14 @@ def create_team(values: Mapping[str, Any], *, administrator: User) -> Membership
     changes = {"role": [None, membership.role]}
     record(Verb.JOINED, membership, by=by, subject=administrator, label="", changes=changes)
     return membership
+
+
+def _free_slug(name: str) -> str:
+    """What addresses can hold of the name, numbered if another team has it; a Chinese name gives `team`."""
+    base = slugify(name)[:30].strip("-_") or "team"
+    taken = set(Team.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    numbered = (f"{base}-{number}" for number in count(2))
+    return next(slug for slug in chain([base], numbered) if slug not in taken)
 
 
 @transaction.atomic
