@@ -197,6 +197,18 @@ def test_app_is_switched_on_by_its_first_code(cast: Cast, committed: None) -> No
     ]
 
 
+def test_code_that_switched_the_app_on_signs_nobody_in(cast: Cast, committed: None) -> None:
+    client = signed_in(cast.reader)
+    page = client.get("/accounts/2fa/totp/activate/").text
+    secret = re.search(r'<code class="totp-key" translate="no">(\w+)</code>', page)[1]  # type: ignore[index]
+    first = code(secret)
+    assert client.post("/accounts/2fa/totp/activate/", {"code": first}).status_code == 302
+    thief, owner = half_way(cast.reader), half_way(cast.reader)
+    enter(thief, first)
+    enter(owner, code(secret, steps=1))
+    assert (is_in(thief), is_in(owner)) == (False, True)
+
+
 def test_app_is_removed_with_the_codes_that_came_with_it(cast: Cast, committed: None) -> None:
     client = signed_in(cast.reader)
     set_up(cast.reader)

@@ -116,9 +116,11 @@ class _CodeOnce:
 
     def clean_code(self) -> str:
         code: str = super().clean_code()  # type: ignore[misc]
-        factor = self.authenticator  # type: ignore[attr-defined]
+        factor: Authenticator | None = getattr(self, "authenticator", None)  # none before the first code
+        if factor and factor.type != Authenticator.Type.TOTP:
+            return code
         seconds = settings.MFA_TOTP_TOLERANCE * 2 * 30 + 30
-        if factor.type == Authenticator.Type.TOTP and not cache.add(f"code:{factor.pk}:{code}", 1, seconds):
+        if not cache.add(f"code:{self.user.pk}:{code}", 1, seconds):  # type: ignore[attr-defined]
             raise get_adapter().validation_error("incorrect_code")
         return code
 
@@ -131,7 +133,7 @@ class ReauthenticateCodeForm(_CodeOnce, _Styled, BaseReauthenticateForm):
     pass
 
 
-class ActivateAppForm(_Styled, ActivateTOTPForm):
+class ActivateAppForm(_CodeOnce, _Styled, ActivateTOTPForm):
     labels = _Styled.labels | {"code": _("Code that the app shows")}
 
 
