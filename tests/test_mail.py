@@ -22,6 +22,7 @@ from risks.rules import Actor
 from risks.services import mailer
 from risks.services.delivery import delivery_of, next_digest, read_token, set_delivery, unsubscribe_token
 from risks.services.history import save_tracked
+from risks.services.invitation import compose, invite
 from risks.services.links import base_url, check_base_url
 from risks.services.mailer import GIVE_UP, LEASE, RESTS, is_mail_due, pack, send_due
 from risks.services.notice import mark_read, notify
@@ -223,6 +224,25 @@ def test_both_parts_lead_to_the_same_places_and_load_nothing(cast, told, digest,
     assert not re.findall(r"<(?:img|script|link|iframe|object)|url\(|@import|\ssrc=", html)
     assert ("Echo &amp; noise" in html) == (language == "en")
     assert "&amp;" not in message.body
+
+
+def test_every_kind_of_mail_has_one_look(cast, told):
+    def frame_and_button(message):
+        html = message.alternatives[0][0]
+        head = re.sub(r"<title>.*?</title>", "", html[: html.index("RiskReg</p>")])
+        return head, re.findall(r'style="(display:inline-block[^"]*)"', html)[0]
+
+    told()
+    with time_machine.travel(timezone.now() - timedelta(days=2)):
+        told(NoticeKind.COMMENT)
+    while send_due():
+        pass
+    Client().post("/accounts/password/reset/", {"email": cast.reader.email})
+    values = {"addresses": ["new@acme.example"], "role": "reader", "language": "en"}
+    [invitation] = invite(cast.team, **values, by=cast.actor(cast.administrator))
+    looks = [frame_and_button(message) for message in (*sent(), compose(invitation))]
+    assert len(looks) == 4
+    assert len(set(looks)) == 1
 
 
 def test_mail_names_no_address_and_quotes_no_comment(cast, told, make_risk):

@@ -33,7 +33,7 @@ from risks.models import Invitation, Membership, Team, User
 from risks.rules import Actor
 from risks.services.audit import record
 from risks.services.jobs import task
-from risks.services.links import absolute_url
+from risks.services.links import absolute_url, host
 from risks.services.membership import add_member
 
 AT_ONCE = 50
@@ -214,6 +214,7 @@ def compose(invitation: Invitation) -> EmailMultiAlternatives:
         "inviter": str(invitation.invited_by or ""),
         "role": invitation.get_role_display(),
         "url": link_to(invitation),
+        "host": host(),
         "for_days": ngettext(
             "The link is good for %(days)d day and works once.",
             "The link is good for %(days)d days and works once.",

@@ -16,7 +16,7 @@ from risks.enums import Delivery, NoticeKind
 from risks.models import Mail, Notice, User
 from risks.queries.notice import inbox, with_sentence
 from risks.services.delivery import delivery_of, unsubscribe_token, zone_of
-from risks.services.links import absolute_url, domain
+from risks.services.links import absolute_url, domain, host
 from risks.services.notice_text import sentence
 
 SHOWN = 50
@@ -60,6 +60,7 @@ def _message(mail: Mail, person: User, notices: list[Notice]) -> EmailMultiAlter
     subject = _subject(mail, lines[0]["text"], len(notices))
     context = {
         "subject": subject,
+        "host": host(),
         "lines": lines,
         "more": len(notices) - len(lines),
         "inbox_url": absolute_url(reverse("risks:inbox")),
