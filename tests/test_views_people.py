@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,7 +18,7 @@ from risks.enums import DEFAULT_DELIVERY, Delivery, NoticeKind, Role, Verb
 from risks.models import AuditEvent, Membership, Risk, Team, User
 from risks.queries.movement import month_end
 from risks.services.discussion import add_comment
-from risks.services.membership import deactivate
+from risks.services.membership import change_role, deactivate
 from risks.services.tally import month_of
 from tests.cast import Cast
 from tests.rows import create
@@ -153,14 +155,30 @@ def test_role_that_does_not_exist_is_refused(cast: Cast, role: str) -> None:
     assert cast.reader.memberships.get().role == Role.READER
 
 
-@pytest.mark.parametrize("headers", [{}, HTMX])
-def test_last_administrator_is_told_why_the_role_stays(cast: Cast, headers: dict[str, str]) -> None:
-    answer = cast.client_for(cast.administrator).post(
-        _url(cast.administrator, "role"), {"role": "reader"}, headers=headers
-    )
+def test_last_administrator_is_told_why_the_role_stays(cast: Cast) -> None:
+    client, address = cast.client_for(cast.administrator), _url(cast.administrator, "role")
+    page = client.get(MEMBERS).text
+    plain = client.post(address, {"role": "reader"})
+    htmx = client.post(address, {"role": "reader"}, headers=HTMX)
+    why = "A team needs an administrator. Make another member administrator first."
 
-    assert answer.status_code == 403
-    assert "A team needs an administrator" in answer.text
+    assert address not in page
+    assert f'<button class="btn btn-sm" type="button" disabled title="{why}">Change</button>' in page
+    assert plain.status_code == 403
+    assert re.findall("<h1>(.*?)</h1>|<p>([A].*?)</p>", plain.text) == [
+        ("This is not allowed", ""),
+        ("", why),
+    ]
+    assert htmx.status_code == 422
+    assert json.loads(htmx["HX-Trigger"]) == {"toasts": [{"text": why, "level": "error"}]}
+    assert "<option>Administrator</option>" in htmx.text
+
+
+def test_one_of_two_administrators_can_be_changed(cast: Cast) -> None:
+    change_role(cast.owner.memberships.get(), "administrator", by=cast.actor(cast.administrator))
+    page = cast.client_for(cast.administrator).get(MEMBERS).text
+
+    assert _url(cast.administrator, "role") in page
 
 
 def test_deactivate_page_shows_what_is_left_behind(cast: Cast, make_risk, make_mitigation) -> None:

@@ -28,7 +28,7 @@ def refusal(request: HttpRequest, status: int, reason: str = "", heading: str = 
 def _texts() -> dict[int, tuple[str, str]]:
     return {
         400: (_("This request could not be read"), _("Go back, reload the page and try again.")),
-        403: (_("Your role does not allow this"), _("Ask an administrator of the team if you need it.")),
+        403: (_("This is not allowed"), _("Ask an administrator of the team if you need it.")),
         404: (
             _("There is nothing here"),
             _("The address is wrong, the page is gone, or it belongs to a team you are not a member of."),

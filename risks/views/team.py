@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from risks import rules
 from risks.enums import Role
-from risks.exceptions import DomainError, Invalid
+from risks.exceptions import DomainError, Invalid, NotAllowed
 from risks.forms.team import NewTeamForm, RoleForm, SuccessorForm, TeamForm, refuse
 from risks.htmx import render_page, requested_partial
 from risks.models import Membership, User
@@ -76,6 +76,7 @@ def _show_members(request: HttpRequest, scope: Scope, status: int = 200, **more:
     rows = list(page)
     for row in rows:
         row.team, row.user.has_left = scope.team, False
+    administrators = list(active_administrators(scope.team.pk).values_list("pk", flat=True)[:2])
     context = {
         "page": page,
         "active": [row for row in rows if row.is_active],
@@ -84,6 +85,8 @@ def _show_members(request: HttpRequest, scope: Scope, status: int = 200, **more:
         "query": query,
         "roles": Role.choices,
         "why": rules.reason_against(rules.check_can_administer, scope.actor),
+        "last_administrator": administrators[0] if len(administrators) == 1 else None,
+        "why_last": rules.LAST_ADMINISTRATOR,
         "tab": "members",
         **more,
     }
@@ -106,10 +109,17 @@ def member_role(request: HttpRequest, scope: Scope, pk: int) -> HttpResponse:
     rules.check_can_change_member(scope.actor, membership)
     if not form.is_valid():
         raise Invalid(_("Choose a role of the list."))
-    changed = service.change_role(membership, form.cleaned_data["role"], by=scope.actor)
+    in_place = requested_partial(request, PARTIALS)
+    try:
+        changed = service.change_role(membership, form.cleaned_data["role"], by=scope.actor)
+    except NotAllowed as refused:
+        if not in_place:
+            raise
+        messages.error(request, str(refused.message))
+        return _show_members(request, scope, status=422, focus=pk)  # with the role that it still is
     words = {"name": changed.user, "role": changed.get_role_display()}
     messages.success(request, _("%(name)s: %(role)s.") % words)
-    if membership.user_id == scope.user.pk or not requested_partial(request, PARTIALS):
+    if membership.user_id == scope.user.pk or not in_place:
         return redirect("risks:member-list", scope.team.slug)  # the whole page changes with one's own role
     return _show_members(request, scope, focus=pk)
 
