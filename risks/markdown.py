@@ -42,6 +42,8 @@ _GOES_ON = re.compile(r"[^\W\u2e80-\U0003ffff]")
 _ADDRESS = re.compile(
     r"https?://[^\s<>\"'（）【】《》，。；！？、”’]*[^\s<>\"'（）【】《》，。；！？、”’.,;:!?*_~)\]]"
 )
+_WHERE = re.compile("https?://|mailto:", re.IGNORECASE)
+"""Where a link may lead; one that leads elsewhere stays as it was typed."""
 _BOX = re.compile(r"\[([ xX])\] ")
 _PLACE = re.compile(r'<span data-(person|risk)="([^"]*)"></span>')
 _HIDDEN = dict.fromkeys(
@@ -230,6 +232,7 @@ def _render_place(self: Any, tokens: list[Token], index: int, *_: Any) -> str:
 
 def _make_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": _DEEPEST})
+    parser.validateLink = lambda url: bool(_WHERE.match(url))  # type: ignore[method-assign]
     parser.enable(["table", "strikethrough"]).disable(["image", "reference", "html_inline", "html_block"])
     parser.block.ruler.at("table", _small_table, {"alt": ["paragraph", "reference"]})
     parser.inline.ruler.before("link", "person", _mention)

@@ -84,6 +84,9 @@ def shown(text: str) -> str:
         ("风险：**很高**，“真的”。", "<p>风险：<strong>很高</strong>，“真的”。</p>"),
         ("[l](https://a.example)", f'<p><a href="https://a.example" rel="{REL}">l</a></p>'),
         ('[l](https://a.example "t")', f'<p><a href="https://a.example" rel="{REL}">l</a></p>'),
+        ("[y](/t/demo/risks/VOICE-1/)", "<p>[y](/t/demo/risks/VOICE-1/)</p>"),
+        ("[y](//a.example) [z](#a)", "<p>[y](//a.example) [z](#a)</p>"),
+        ("[y](ftp://a.example)", "<p>[y](ftp://a.example)</p>"),
         ("<mailto:a@b.example>", f'<p><a href="mailto:a@b.example" rel="{REL}">mailto:a@b.example</a></p>'),
         (
             "见https://a.example/x?a=1&b=2。",
