@@ -10,12 +10,11 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol
 
-from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import get_language, pgettext
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
 _SYMBOLS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "HKD": "HK$", "JPY": "JP¥"}
@@ -132,9 +131,25 @@ def moment(value: datetime | None) -> str:
     return "" if value is None else date_format(timezone.localtime(value), "DATETIME_FORMAT")
 
 
+def labelled(label: object, text: object) -> str:
+    """What a text is, and the text: with the colon of the language."""
+    return f"{label}{pgettext('after a label', ': ')}{text}"
+
+
 def ago(when: datetime) -> str:
-    """Relative while that is easier to grasp than the day."""
-    return naturaltime(when) if timezone.now() - when < RECENT else day(when)
+    """Relative while that is easier to grasp than the day: 8 days ago."""
+    passed = timezone.now() - when
+    if passed >= RECENT:
+        return day(when)
+    minutes = passed // timedelta(minutes=1)
+    if minutes < 1:
+        return _("just now")
+    if minutes < 60:
+        return ngettext("%(count)d minute ago", "%(count)d minutes ago", minutes) % {"count": minutes}
+    hours = minutes // 60
+    if hours < 24:
+        return ngettext("%(count)d hour ago", "%(count)d hours ago", hours) % {"count": hours}
+    return ngettext("%(count)d day ago", "%(count)d days ago", passed.days) % {"count": passed.days}
 
 
 def level_badge(level: LevelLike, score: int | None = None) -> SafeString:

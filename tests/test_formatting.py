@@ -1,9 +1,10 @@
 """How values are written, in both languages."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.utils import translation
 
 from risks import formatting
@@ -140,3 +141,33 @@ def test_level_badge_tells_by_word_shape_and_number():
     assert formatting.level_badge(level) == (
         '<span class="level tone-orange"><span aria-hidden="true">▲</span> High &amp; rising</span>'
     )
+
+
+@pytest.mark.parametrize(
+    ("passed", "english", "chinese"),
+    [
+        (timedelta(seconds=-5), "just now", "刚刚"),
+        (timedelta(seconds=59), "just now", "刚刚"),
+        (timedelta(minutes=1), "1 minute ago", "1 分钟前"),
+        (timedelta(minutes=59, seconds=59), "59 minutes ago", "59 分钟前"),
+        (timedelta(hours=1), "1 hour ago", "1 小时前"),
+        (timedelta(hours=23, minutes=59), "23 hours ago", "23 小时前"),
+        (timedelta(days=1), "1 day ago", "1 天前"),
+        (timedelta(days=2, hours=14), "2 days ago", "2 天前"),
+        (timedelta(days=8), "8 days ago", "8 天前"),
+        (timedelta(days=29, hours=23), "29 days ago", "29 天前"),
+        (timedelta(days=30), "25 Oct 2026", "2026年10月25日"),
+    ],
+)
+def test_time_passed_has_one_unit(passed, english, chinese):
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    with time_machine.travel(now, tick=False):
+        assert formatting.ago(now - passed) == english
+        with translation.override("zh-hans"):
+            assert formatting.ago(now - passed) == chinese
+
+
+def test_label_ends_in_the_colon_of_the_language():
+    assert formatting.labelled("Title", "Give one.") == "Title: Give one."
+    with translation.override("zh-hans"):
+        assert formatting.labelled("标题", "请填写。") == "标题：请填写。"

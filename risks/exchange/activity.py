@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from risks.enums import Origin, Verb
 from risks.exchange.rows import ExportColumn, Format, Value
@@ -40,7 +41,7 @@ def activity_sheet(lines: Lines, *, reader: Reader, registers: Mapping[int, str]
         ExportColumn(_("Act"), Format.CODE, lambda line: acts[line.event.verb]),
         ExportColumn(_("Origin"), Format.CODE, lambda line: origins[line.event.origin]),
         ExportColumn(_("About"), Format.CODE, lambda line: kind_label(line.event.object_type)),
-        ExportColumn(_("Name"), Format.TEXT, lambda line: line.name),
+        ExportColumn(pgettext("of a thing", "Name"), Format.TEXT, lambda line: line.name),
         ExportColumn(_("Register"), Format.CODE, lambda line: registers.get(line.event.register_id or 0, "")),
         ExportColumn(_("Reason"), Format.TEXT, lambda line: line.reason),
         ExportColumn(

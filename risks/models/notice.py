@@ -6,6 +6,7 @@ import uuid
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from risks.enums import NoticeKind
 from risks.models.audit import AuditEvent
@@ -23,7 +24,9 @@ class Mail(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, related_name="+", verbose_name=_("to"))
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="+", verbose_name=pgettext_lazy("of a mail", "to")
+    )
     in_digest = models.BooleanField(_("daily mail"), default=False)
     due_at = models.DateTimeField(_("due"))
     held_until = models.DateTimeField(_("held until"), null=True)

@@ -21,7 +21,7 @@ from django.utils.formats import number_format
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 
 from risks import formatting
 from risks.enums import Axis, Frequency, Kind, Level, MitigationState, Origin, Secured, State, Verb
@@ -159,12 +159,13 @@ class Change:
         after = f'<ins dir="auto">{escape(self.after)}</ins>' if self.after else ""
         after = after or f'<span class="muted">{escape(_("empty"))}</span>'
         button = self._button(undo_url)
-        return f'<li><span class="muted">{escape(self.label)}:</span> {before}{after}{button}</li>'
+        label = escape(self.label + pgettext("after a label", ": "))
+        return f'<li><span class="muted">{label}</span>{before}{after}{button}</li>'
 
     def _button(self, url: str) -> str:
         if self.undo is None:
             return ""
-        words = f'{escape(_("Undo"))}<span class="visually-hidden">: {escape(self.label)}</span>'
+        words = f'{escape(_("Undo"))}<span class="visually-hidden"> {escape(self.label)}</span>'
         if self.undo:
             why = escape(self.undo)
             return f' <button class="undo" type="button" disabled title="{why}">{words}</button>'
@@ -530,4 +531,5 @@ def _position(cell: list[int] | None, matrix: LoadedMatrix | None) -> str:
     if matrix is None or (probability, impact) not in matrix.grid.cells:
         return f"{probability} × {impact}"
     words = matrix.probabilities[probability - 1].name, matrix.impacts[impact - 1].name
-    return f"{words[0]} × {words[1]} ({matrix.level_at(probability, impact).name})"
+    level = matrix.level_at(probability, impact).name
+    return _("%(cell)s (%(level)s)") % {"cell": f"{words[0]} × {words[1]}", "level": level}

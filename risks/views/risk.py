@@ -22,7 +22,7 @@ from risks import rules
 from risks.charts import draw_positions, draw_steps
 from risks.enums import BadWhen, Kind, State, Strategy
 from risks.exceptions import Invalid
-from risks.formatting import day, level_badge, loss
+from risks.formatting import day, labelled, level_badge, loss
 from risks.forms.intake import Draft, Intake, Suggestion, new_risk_draft, refill, typed_rows
 from risks.forms.risk import IndicatorForm, MoveForm, RiskUpdateForm, add_errors
 from risks.forms.scoring import KIND_INITIALS
@@ -419,7 +419,7 @@ def risk_move(request: HttpRequest, scope: Scope, code: str, move: str) -> HttpR
             state = {"code": risk.code, "state": moved.get_state_display()}
             messages.success(request, _("%(code)s: %(state)s.") % state)
             return _changed(request, scope, risk)
-    heading = f"{step.label}: {risk.code}"
+    heading = labelled(step.label, risk.code)
     context = {"form": form, "risk": risk, "move": step}
     return render_act(request, "risks/risk/move.html", heading, context, status=422 if form.errors else 200)
 

@@ -25,6 +25,7 @@ from risks.exchange.csv import csv_response
 from risks.exchange.rows import risk_sheet
 from risks.exchange.xlsx import MAX_ROWS, xlsx_response
 from risks.filters import RiskFilter
+from risks.formatting import labelled
 from risks.forms.merge import UNSEEN
 from risks.forms.risk_list import (
     FIELD_FORMS,
@@ -367,7 +368,7 @@ def risk_export(request: HttpRequest, scope: Scope, format: str) -> HttpResponse
         raise Http404
     page = read_list(request, scope)
     if page.problems:
-        raise Invalid(" ".join(f"{label}: {message}" for label, message in page.problems))
+        raise Invalid(" ".join(labelled(*problem) for problem in page.problems))
     if format == "xlsx" and page.table.total > MAX_ROWS:
         raise Invalid(
             _("An Excel file takes at most %(count)d risks. Narrow the list, or take CSV.")
