@@ -147,6 +147,6 @@ ADMIN = (
     "risks_mail add", "django_tasks_database_dbtaskresult add", "django_tasks_database_dbtaskresult delete",
     "risks_worker add", "risks_risk add", "risks_risk delete", "risks_mitigation add",
     "risks_mitigation delete", "risks_auditevent add", "risks_auditevent delete", "risks_auditevent history",
-    "risks_team delete", "risks_user delete",
+    "risks_team delete", "risks_register delete", "risks_user delete",
 )  # fmt: skip
 """Pages of the admin site that nobody gets, not even who runs the installation: there it is read only."""
