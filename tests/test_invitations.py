@@ -478,6 +478,34 @@ def test_account_that_is_switched_off_does_not_join(cast: Cast, invite) -> None:
     assert invitation.accepted_at is None
 
 
+def test_every_waiting_invitation_can_be_found_and_revoked(cast: Cast, invite) -> None:
+    old = invite("old@acme.example")
+    now = timezone.now()
+    Invitation.objects.bulk_create(
+        Invitation(
+            team=cast.team, email=f"p{number}@acme.example", role="reader", secret_hash=f"{number:064}",
+            created_at=now, expires_at=now, revoked_at=now if number < 60 else None,
+        )
+        for number in range(160)
+    )  # fmt: skip
+    client = cast.client_for(cast.administrator)
+    first, second = client.get(PAGE), client.get(f"{PAGE}?page=2")
+
+    assert [len(page.context["waiting"]) for page in (first, second)] == [100, 1]
+    assert len(first.context["answered"]) == 50
+    assert f'href="{PAGE}?page=2"' in first.text
+    assert f"{PAGE}{old.pk}/revoke/" in second.text
+
+
+def test_mail_keeps_its_number_at_each_attempt_but_not_for_a_new_link(cast: Cast, invite) -> None:
+    invitation = invite()
+    first, second = (service.compose(invitation).message()["Message-ID"] for _attempt in range(2))
+    again = service.send_again(invitation, by=cast.actor(cast.administrator))
+    third = service.compose(again).message()["Message-ID"]
+
+    assert first == second != third
+
+
 def test_many_tries_from_one_place_are_stopped(cast: Cast, invite) -> None:
     invitation, tries = invite(), 120
     with time_machine.travel(timezone.now(), tick=False) as clock:

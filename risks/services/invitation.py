@@ -33,7 +33,7 @@ from risks.models import Invitation, Membership, Team, User
 from risks.rules import Actor
 from risks.services.audit import record
 from risks.services.jobs import task
-from risks.services.links import absolute_url, host
+from risks.services.links import absolute_url, domain, host
 from risks.services.membership import add_member
 
 AT_ONCE = 50
@@ -226,7 +226,11 @@ def compose(invitation: Invitation) -> EmailMultiAlternatives:
     subject = " ".join(context["subject"].split())
     message = EmailMultiAlternatives(
         subject, render_to_string("risks/mail/invitation.txt", context), to=[invitation.email],
-        headers={"Auto-Submitted": "auto-generated"},
+        headers={
+            "Auto-Submitted": "auto-generated",
+            # The same at each attempt, so that a mail taken twice is shown once; another for a new link.
+            "Message-ID": f"<invitation-{invitation.pk}-{invitation.secret_hash[:16]}@{domain()}>",
+        },
     )  # fmt: skip
     message.attach_alternative(render_to_string("risks/mail/invitation.html", context), "text/html")
     return message

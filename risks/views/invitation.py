@@ -8,6 +8,8 @@ from allauth.account.internal.flows.login import Login, perform_login
 from allauth.core.internal.ratelimit import decorator as rate_limit
 from django.conf import settings
 from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -26,7 +28,9 @@ from risks.models import Invitation, User
 from risks.services import invitation as service
 from risks.views.access import Scope, team_view
 
-SHOWN = 100
+PER_PAGE = 100
+ANSWERED = 50
+"""How many of those answered last are shown."""
 
 
 @team_view
@@ -56,12 +60,16 @@ def invitation_list(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 def _show(request: HttpRequest, scope: Scope, form: InvitationForm, made: list[Invitation]) -> HttpResponse:
     """The page; with the links just made, once, where no mail brings them."""
-    invitations = list(Invitation.objects.filter(team=scope.team).select_related("invited_by")[:SHOWN])
+    invitations = Invitation.objects.filter(team=scope.team).select_related("invited_by")
+    waiting = invitations.filter(accepted_at=None, revoked_at=None)
+    page = Paginator(waiting, PER_PAGE).get_page(request.GET.get("page"))
+    answered = invitations.exclude(accepted_at=None, revoked_at=None)
     now = timezone.now()
     context = {
         "form": form,
-        "waiting": [(each, each.has_expired(now)) for each in invitations if not each.is_answered],
-        "answered": [each for each in invitations if each.is_answered],
+        "page": page,
+        "waiting": [(each, each.has_expired(now)) for each in page],
+        "answered": list(answered.order_by(Coalesce("accepted_at", "revoked_at").desc(), "-pk")[:ANSWERED]),
         "links": [(each.email, _link(request, each)) for each in made] if _shows_links() else [],
         "mail_works": settings.MAIL_WORKS,
         "tab": "invitations",
