@@ -245,7 +245,7 @@ class Act:
             arrow = format_html('<span class="move-{}" aria-hidden="true">{}</span> ', self.direction, arrow)
         reason = f" · {Truncator(self.reason).chars(160)}" if self.reason else ""
         return format_html(
-            '{}<p>{}{} → <b>{}</b>{} <span class="muted">{},'
+            '{}<p>{}{} → <b>{}</b>{} <span class="muted">{} ·'
             ' <time datetime="{}" title="{}">{}</time></span></p>',
             _row(self.code, self.title, self.url), arrow, self.before, self.after, reason, self.by,
             self.at.isoformat(timespec="minutes"), formatting.moment(self.at), formatting.day(self.at),
