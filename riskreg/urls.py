@@ -1,11 +1,16 @@
 """Addresses of the whole site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
-from risks.views import security
+from risks.views import account, security
 
 urlpatterns = [
+    re_path(
+        r"^accounts/confirm-email/(?P<key>[-:\w]+)/$",
+        account.ConfirmAddress.as_view(),
+        name="account_confirm_email",
+    ),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/3rdparty/", include("allauth.socialaccount.urls")),

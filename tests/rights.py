@@ -131,7 +131,7 @@ PUBLIC = {
     "account_inactive": 200,
     "account_signup": 200,
     "account_email_verification_sent": 200,
-    "account_confirm_email": 200,
+    "account_confirm_email": 404,
     "account_reset_password": 200,
     "account_reset_password_done": 200,
     "account_reset_password_from_key": 200,

@@ -216,6 +216,11 @@ def test_change_to_what_is_no_address_is_refused(cast: Cast, address: str) -> No
     assert mail.outbox == []
 
 
+def test_confirmation_link_of_nonsense_is_not_found(db: None) -> None:
+    page = Client().get("/accounts/confirm-email/nonsense/")
+    assert (page.status_code, "This link does not work any more" in page.text) == (404, True)
+
+
 def test_confirmation_link_expires_after_a_day(cast: Cast) -> None:
     client = sign_in(cast.reader)
     client.post("/accounts/email/", {"action_add": "1", "email": ADDRESS})

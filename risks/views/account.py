@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.internal.flows.login import Login, perform_login, record_authentication
+from allauth.account.views import ConfirmEmailView
 from allauth.core.internal.ratelimit import decorator as rate_limit
 from django.conf import settings
 from django.contrib import messages
@@ -85,6 +86,15 @@ def setup(request: HttpRequest) -> HttpResponse:
             overview = reverse("risks:overview", args=[membership.team.slug])
             return perform_login(request, Login(user=membership.user, redirect_url=overview))
     return render_page(request, "risks/team/setup.html", {"form": form}, status=422 if form.errors else 200)
+
+
+class ConfirmAddress(ConfirmEmailView):  # type: ignore[misc]
+    """Allauth's page; a link that is not, or no longer, one that confirms something is not found."""
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        status = 200 if context["can_confirm"] else 404
+        answer: HttpResponse = super().render_to_response(context, status=status, **kwargs)
+        return answer
 
 
 @require_POST
