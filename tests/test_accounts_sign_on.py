@@ -291,7 +291,7 @@ def test_groups_give_the_highest_role_and_take_it_back(cast: Cast, issuer: Issue
         (Verb.JOINED, None, [None, "manager"]),
         (Verb.CHANGED, None, ["manager", "contributor"]),
         (Verb.LEFT, None, ["contributor", None]),
-        (Verb.JOINED, None, None),
+        (Verb.JOINED, None, [None, "contributor"]),
     ]
     assert [row.role for row in Membership.history.filter(user=user).order_by("history_date")] == [
         "manager", "contributor", "contributor", "contributor",

@@ -127,7 +127,10 @@ def test_reactivated_member_has_the_former_role(cast: Cast, by: Actor) -> None:
 
     assert (_of(cast.manager).is_active, _of(cast.manager).role) == (True, Role.MANAGER)
     lines = _lines(Verb.LEFT, Verb.JOINED)
-    assert [line.verb for line in lines if line.subject == cast.manager] == [Verb.LEFT, Verb.JOINED]
+    assert [(line.verb, line.changes) for line in lines if line.subject == cast.manager] == [
+        (Verb.LEFT, {"role": ["manager", None]}),
+        (Verb.JOINED, {"role": [None, "manager"]}),
+    ]
 
 
 def test_somebody_switched_off_is_not_reactivated(cast: Cast, by: Actor) -> None:

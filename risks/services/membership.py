@@ -62,16 +62,13 @@ def add_member(team: Team, user: User, role: str, *, by: Actor, itself: bool = F
         return membership
     if user.pseudonymised_at or not user.is_active:
         raise Invalid(_("This account is switched off."), field="user")
-    returned = membership is not None
     membership = membership or Membership(team=team, user=user)
-    before = {"role": membership.role} if returned else {"role": None}
     membership.role, membership.is_active = role, True
     _note_whose_act(membership, by)
     membership.full_clean()
     save_tracked(membership, by=by)
     event = record(
-        Verb.JOINED, membership, by=by, subject=user, label="",
-        changes=changes_between(before, {"role": membership.role}),
+        Verb.JOINED, membership, by=by, subject=user, label="", changes={"role": [None, membership.role]}
     )  # fmt: skip
     if not itself:
         _tell(membership, by, event, role=membership.role, joined=True)
