@@ -88,7 +88,7 @@ def setup(request: HttpRequest) -> HttpResponse:
     return render_page(request, "risks/team/setup.html", {"form": form}, status=422 if form.errors else 200)
 
 
-class ConfirmAddress(ConfirmEmailView):  # type: ignore[misc]
+class ConfirmAddress(ConfirmEmailView):
     """Allauth's page; a link that is not, or no longer, one that confirms something is not found."""
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
