@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import hypothesis
 import pytest
 from django.apps import apps
 from django.conf import settings
@@ -46,6 +47,9 @@ from tests.cast import Cast, assemble_cast
 from tests.threads import own_connections  # noqa: F401  # a fixture
 from tests.trail_guard import Writes, tracked_models, without_triggers
 from tests.world import world  # noqa: F401  # a fixture
+
+hypothesis.settings.register_profile("suite", deadline=None)  # no test is timed
+hypothesis.settings.load_profile("suite")
 
 LIBRARY = (
     Category, Matrix, MatrixStep, MatrixLevel, MatrixCell,
