@@ -37,7 +37,7 @@ def risk(make_risk, cast):
 def buttons(cast, person, page="/t/acme/activity/"):
     """Labels of the undo buttons of a page, and the reason of those that cannot be pressed."""
     html = cast.client_for(person).get(page).content.decode()
-    found = re.findall(r'<button class="undo"([^>]*)>.*?: ([^<]*)</span></button>', html)
+    found = re.findall(r'<button class="undo"([^>]*)>[^<]*<span[^>]*> ([^<]*)</span></button>', html)
     return [(label, (re.findall('title="(.*?)"', attributes) or [""])[0]) for attributes, label in found]
 
 
